@@ -1,0 +1,3 @@
+"""Build and publish OCI images from one YAML file, without Docker. Start reading at `ocibuild.api`."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,75 @@
+"""The ports at which layouts, archives and registries meet: whoever reads or writes images speaks these, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from ocibuild.oci.descriptor import Descriptor
+from ocibuild.oci.reference import Reference
+
+
+class Outcome(StrEnum):
+    """What became of a blob that a sink was asked to hold."""
+
+    EXISTS = "exists"
+    MOUNTED = "mounted"
+    SENT = "sent"
+
+
+class BlobReader(Protocol):
+    """Opens a blob by its descriptor, as often as asked."""
+
+    def open_blob(self, descriptor: Descriptor) -> Iterator[bytes]:
+        """The blob's bytes in chunks, size and digest verified as they stream.
+
+        IntegrityError (at the latest after the last chunk) if they are not what the descriptor promises; NotFoundError if
+        there is no such blob. Closing the iterator early is allowed.
+        """
+        ...
+
+
+class ImageReader(BlobReader, Protocol):
+    """A place that images can be read from."""
+
+    def resolve(self, name: str | None) -> Descriptor:
+        """The descriptor of the manifest or index under a tag, a digest or (None) the place's own default.
+
+        NotFoundError names what is there instead, where the place can tell.
+        """
+        ...
+
+    def read_manifest(self, descriptor: Descriptor) -> bytes:
+        """The verified bytes of a manifest or index."""
+        ...
+
+    def blob_origins(self, descriptor: Descriptor) -> Sequence[Reference]:
+        """Repositories that are known to hold this blob, from which a registry may mount it; possibly none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BlobSource:
+    """A blob on offer: its descriptor, how to open its bytes (again after a failure), and where a registry could mount it from."""
+
+    descriptor: Descriptor
+    open: Callable[[], Iterator[bytes]]
+    origins: Sequence[Reference] = ()
+
+
+class ImageSink(Protocol):
+    """A place that images can be written to. A blob must be held before a manifest that names it is put."""
+
+    def put_blob(self, source: BlobSource) -> Outcome:
+        """Make the place hold the blob, reading its bytes only if it must. Safe to call from several threads."""
+        ...
+
+    def put_manifest(self, descriptor: Descriptor, raw: bytes) -> Outcome:
+        """Hold a manifest or index under its digest."""
+        ...
+
+    def tag(self, descriptor: Descriptor, raw: bytes, name: str) -> None:
+        """Let `name` (a tag) point to a manifest that the place holds."""
+        ...

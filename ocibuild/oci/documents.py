@@ -1,0 +1,166 @@
+"""Manifests and indexes that were read: the parsed view beside the raw bytes that the digest is of.
+
+image-spec manifest.md and image-index.md; Docker image manifest v2, schema 2. Writing them is `ocibuild.image`'s work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ocibuild.errors import IntegrityError
+from ocibuild.oci.codec import CONFIG_LIMIT, decode_object
+from ocibuild.oci.descriptor import Descriptor, describe, descriptor_from_json, string_map
+from ocibuild.oci.digest import Digest, parse_digest
+from ocibuild.oci.media_type import INDEXES, MANIFESTS
+from ocibuild.oci.platform import Platform, platform_from_json
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One image (or artifact): a config and layers, lowest first."""
+
+    raw: bytes
+    media_type: str
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+    annotations: Mapping[str, str]
+    artifact_type: str | None = None
+    subject: Descriptor | None = None
+
+    @property
+    def descriptor(self) -> Descriptor:
+        return describe(self.raw, self.media_type)
+
+    @property
+    def children(self) -> tuple[Descriptor, ...]:
+        """All that has to be in place before this document is."""
+        return (self.config, *self.layers)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Several manifests under one name; the first that suits a platform is the one that runs."""
+
+    raw: bytes
+    media_type: str
+    manifests: tuple[Descriptor, ...]
+    annotations: Mapping[str, str]
+    artifact_type: str | None = None
+    subject: Descriptor | None = None
+
+    @property
+    def descriptor(self) -> Descriptor:
+        return describe(self.raw, self.media_type)
+
+    @property
+    def children(self) -> tuple[Descriptor, ...]:
+        """All that has to be in place before this document is."""
+        return self.manifests
+
+
+Document = Manifest | Index
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """The config of a runnable image: its JSON object, and the two lists that tie it to the layers."""
+
+    raw: bytes
+    document: Mapping[str, Any]
+    platform: Platform
+    diff_ids: tuple[Digest, ...]
+    history: tuple[Mapping[str, Any], ...]
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The `config` object: what a runtime takes from the image; `{}` where there is none."""
+        return self.document.get("config") or {}
+
+
+def parse_document(raw: bytes, media_type: str | None, *, subject: str) -> Document:
+    """The manifest or index that `raw` holds.
+
+    `media_type` is what its descriptor or the Content-Type says; None takes the document's own word. IntegrityError for a
+    contradiction between the two, for a document that is both (CVE-2021-41190), and for any other malformation.
+    """
+    document = decode_object(raw, subject=subject)
+    if document.get("schemaVersion") != 2:
+        raise IntegrityError(f"{subject} has schemaVersion {document.get('schemaVersion')!r}; only 2 is supported")
+    if "manifests" in document and ("layers" in document or "config" in document):
+        raise IntegrityError(f"{subject} claims to be a manifest and an index at once")
+    declared = document.get("mediaType")
+    if declared is not None and media_type is not None and declared != media_type:
+        raise IntegrityError(f"{subject} was announced as {media_type} but says it is {declared}")
+    kind = media_type or declared or _guess(document)
+    if kind in INDEXES and "manifests" in document:
+        return _index(raw, kind, document, subject)
+    if kind in MANIFESTS and "config" in document:
+        return _manifest(raw, kind, document, subject)
+    raise IntegrityError(f"{subject} is no image manifest or index (media type {kind!r})")
+
+
+def parse_config(raw: bytes, *, subject: str) -> ImageConfig:
+    """The image config that `raw` holds (image-spec config.md). IntegrityError where it is none."""
+    document = decode_object(raw, subject=subject, limit=CONFIG_LIMIT)
+    rootfs = document.get("rootfs")
+    if not isinstance(rootfs, dict) or not isinstance(rootfs.get("diff_ids", []), list):
+        raise IntegrityError(f"{subject} has no rootfs with diff_ids")
+    diff_ids = rootfs.get("diff_ids") or []
+    history = document.get("history") or []
+    if not all(isinstance(text, str) for text in diff_ids):
+        raise IntegrityError(f"{subject} has a diff_id that is no text")
+    if not isinstance(history, list) or not all(isinstance(entry, dict) for entry in history):
+        raise IntegrityError(f"{subject} has a history that is no list of objects")
+    settings = document.get("config")
+    if settings is not None and not isinstance(settings, dict):
+        raise IntegrityError(f"{subject} has a config that is no object")
+    return ImageConfig(
+        raw=raw,
+        document=document,
+        platform=platform_from_json(document),
+        diff_ids=tuple(parse_digest(text) for text in diff_ids),
+        history=tuple(history),
+    )
+
+
+def _guess(document: Mapping[str, Any]) -> str | None:
+    # image-spec: mediaType SHOULD be there; documents from before that rule are OCI by elimination.
+    if "manifests" in document:
+        return INDEXES[0]
+    return MANIFESTS[0] if "config" in document else None
+
+
+def _manifest(raw: bytes, media_type: str, document: Mapping[str, Any], subject: str) -> Manifest:
+    return Manifest(
+        raw=raw,
+        media_type=media_type,
+        config=descriptor_from_json(document["config"], subject=f"config of {subject}"),
+        layers=_descriptors(document.get("layers"), f"layer %d of {subject}"),
+        annotations=string_map(document.get("annotations"), subject=f"annotations of {subject}"),
+        artifact_type=document.get("artifactType"),
+        subject=_subject(document, subject),
+    )
+
+
+def _index(raw: bytes, media_type: str, document: Mapping[str, Any], subject: str) -> Index:
+    return Index(
+        raw=raw,
+        media_type=media_type,
+        manifests=_descriptors(document["manifests"], f"manifest %d of {subject}"),
+        annotations=string_map(document.get("annotations"), subject=f"annotations of {subject}"),
+        artifact_type=document.get("artifactType"),
+        subject=_subject(document, subject),
+    )
+
+
+def _descriptors(value: Any, subject: str) -> tuple[Descriptor, ...]:
+    if value is not None and not isinstance(value, list):
+        raise IntegrityError(f"{subject % 0} is not in a list")
+    return tuple(descriptor_from_json(item, subject=subject % number) for number, item in enumerate(value or (), 1))
+
+
+def _subject(document: Mapping[str, Any], subject: str) -> Descriptor | None:
+    value = document.get("subject")
+    return None if value is None else descriptor_from_json(value, subject=f"subject of {subject}")

@@ -1,0 +1,85 @@
+"""Where an image is: in a registry, in an OCI layout, or in one of the two kinds of archive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ocibuild.errors import UsageError
+from ocibuild.oci.reference import Reference, parse_reference
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryLocation:
+    """An image, or a whole repository, in a registry."""
+
+    reference: Reference
+
+    def __str__(self) -> str:
+        return str(self.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutLocation:
+    """An OCI image layout directory; `name` is a tag, a full reference or a digest in it, None for its only image."""
+
+    path: str
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return f"oci:{self.path}" + (f":{self.name}" if self.name else "")
+
+
+@dataclass(frozen=True, slots=True)
+class OciArchiveLocation:
+    """An OCI image layout in a tar file."""
+
+    path: str
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return f"oci-archive:{self.path}" + (f":{self.name}" if self.name else "")
+
+
+@dataclass(frozen=True, slots=True)
+class DockerArchiveLocation:
+    """What `docker save` writes."""
+
+    path: str
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return f"docker-archive:{self.path}" + (f":{self.name}" if self.name else "")
+
+
+LocalLocation = LayoutLocation | OciArchiveLocation | DockerArchiveLocation
+Location = RegistryLocation | LocalLocation
+
+_KINDS: dict[str, type[LayoutLocation] | type[OciArchiveLocation] | type[DockerArchiveLocation]] = {
+    "oci": LayoutLocation,
+    "oci-archive": OciArchiveLocation,
+    "docker-archive": DockerArchiveLocation,
+}
+
+
+def parse_location(text: str) -> Location:
+    """The place that `text` names: `oci:DIR[:NAME]`, `oci-archive:FILE[:NAME]`, `docker-archive:FILE[:NAME]`, or a reference.
+
+    UsageError where it is none of them. As skopeo does, the path ends at the first colon that follows it.
+    """
+    kind, colon, rest = text.partition(":")
+    if not colon or kind not in _KINDS:
+        return RegistryLocation(parse_reference(text))
+    path, _, name = rest.partition(":")
+    if not path:
+        raise UsageError(f"{text!r} names no path", hint=f"write {kind}:PATH or {kind}:PATH:TAG")
+    return _KINDS[kind](path, name or None)
+
+
+def parse_output(text: str) -> LocalLocation:
+    """The place on disk that `text` names. UsageError for a registry reference."""
+    location = parse_location(text) if text.partition(":")[0] in _KINDS else None
+    if location is None or isinstance(location, RegistryLocation):
+        raise UsageError(
+            f"{text!r} is not an output", hint="an output is oci:DIR, oci-archive:FILE or docker-archive:FILE"
+        )
+    return location

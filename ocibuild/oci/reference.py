@@ -1,0 +1,112 @@
+"""Names of images in registries, and of the other places an image can be in.
+
+The grammar is that of the distribution project and of distribution-spec ("Pulling manifests"): host, repository, tag, digest.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from ocibuild.errors import UsageError
+from ocibuild.oci.digest import Digest, parse_digest
+
+DOCKER_HUB = "docker.io"
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]{{1,5}})?", re.ASCII)
+_BARE_DIGEST = re.compile(r"[a-f0-9]{64}", re.ASCII)
+_NAME_LIMIT = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """`host/repository[:tag][@digest]`. With both, the digest decides and the tag is a comment."""
+
+    host: str
+    repository: str
+    tag: str | None = None
+    digest: Digest | None = None
+
+    @property
+    def name(self) -> str:
+        """`host/repository`, fully qualified."""
+        return f"{self.host}/{self.repository}"
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.name}{tag}{digest}"
+
+    def with_tag(self, tag: str) -> Reference:
+        """The same repository under `tag`, without a digest. UsageError if `tag` is not one."""
+        return replace(self, tag=parse_tag(tag), digest=None)
+
+    def with_digest(self, digest: Digest) -> Reference:
+        """The same repository at `digest`, without a tag."""
+        return replace(self, tag=None, digest=digest)
+
+    def or_latest(self) -> Reference:
+        """Itself, or with the tag `latest` where neither tag nor digest is given (for reading only)."""
+        return self if self.tag or self.digest else replace(self, tag="latest")
+
+
+def parse_reference(text: str) -> Reference:
+    """The registry reference that `text` spells, Docker Hub's short forms included. UsageError says what is wrong with it."""
+    bare = text.removeprefix("docker://")
+    rest, at, digest_text = bare.partition("@")
+    digest = parse_digest(digest_text) if at else None
+    tag = None
+    head, colon, tail = rest.rpartition(":")
+    if colon and "/" not in tail:
+        rest, tag = head, parse_tag(tail)
+    host, repository = _split_host(rest)
+    _check_repository(repository, text)
+    if not _HOST.fullmatch(host):
+        raise UsageError(f"{text!r} is not an image reference: {host!r} is not a host name")
+    if len(host) + 1 + len(repository) > _NAME_LIMIT:
+        raise UsageError(f"{text!r} is not an image reference: the name is longer than {_NAME_LIMIT} characters")
+    return Reference(host, repository, tag, digest)
+
+
+def parse_tag(text: str) -> str:
+    """`text`, if it is a tag: at most 128 of `A-Za-z0-9._-`, not beginning with `.` or `-`. UsageError if not."""
+    if not _TAG.fullmatch(text):
+        raise UsageError(
+            f"{text!r} is not a tag",
+            hint="a tag has 1 to 128 letters, digits, `_`, `.` or `-`, and begins with a letter, a digit or `_`",
+        )
+    return text
+
+
+def _looks_like_host(text: str) -> bool:
+    return any(mark in text for mark in ".:[") or text == "localhost" or text != text.lower()
+
+
+def _split_host(rest: str) -> tuple[str, str]:
+    first, slash, remainder = rest.partition("/")
+    if not slash or not _looks_like_host(first):
+        host, repository = DOCKER_HUB, rest
+    else:
+        host, repository = first, remainder
+    if host == "index.docker.io":
+        host = DOCKER_HUB
+    if host == DOCKER_HUB and "/" not in repository:
+        repository = f"library/{repository}"
+    return host, repository
+
+
+def _check_repository(repository: str, text: str) -> None:
+    if _REPOSITORY.fullmatch(repository) and not _BARE_DIGEST.fullmatch(repository.removeprefix("library/")):
+        return
+    if repository != repository.lower() and _REPOSITORY.fullmatch(repository.lower()):
+        raise UsageError(
+            f"{text!r} is not an image reference: a repository is written in lower case",
+            hint=f"write {text.replace(repository, repository.lower())}, or `{{{{ name | lower }}}}` in a spec",
+        )
+    raise UsageError(
+        f"{text!r} is not an image reference",
+        hint="a reference is HOST/REPOSITORY[:TAG][@DIGEST], for example ghcr.io/octocat/hello:1.0",
+    )
