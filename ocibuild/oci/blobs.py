@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from ocibuild.oci.descriptor import Descriptor
+from ocibuild.oci.digest import Digest
 from ocibuild.oci.reference import Reference
 
 
@@ -72,4 +74,24 @@ class ImageSink(Protocol):
 
     def tag(self, descriptor: Descriptor, raw: bytes, name: str) -> None:
         """Let `name` (a tag) point to a manifest that the place holds."""
+        ...
+
+
+class BlobWriter(Protocol):
+    """A blob whose digest is not known before its last byte."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> object:
+        """Append `data`."""
+        ...
+
+    def commit(self, digest: Digest) -> None:
+        """Publish what was written under `digest`, which the caller has computed over exactly these bytes."""
+        ...
+
+
+class BlobStore(Protocol):
+    """A place where new blobs come into being."""
+
+    def writer(self) -> AbstractContextManager[BlobWriter]:
+        """A blob to write; leaving the context without `commit` leaves nothing behind."""
         ...
