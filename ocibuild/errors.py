@@ -20,6 +20,14 @@ from typing import ClassVar
 
 from ocibuild.findings import Finding
 
+_QUOTE_LIMIT = 160
+
+
+def quoted(value: object) -> str:
+    """`value` as a message may show what came from outside: on one line, no control characters, not endless."""
+    text = repr(value)
+    return text if len(text) <= _QUOTE_LIMIT else f"{text[:_QUOTE_LIMIT]}..."
+
 
 class OcibuildError(Exception):
     """One thing that went wrong: `what` it is, `where` it was met, and how to mend it (`hint`); one line each."""
