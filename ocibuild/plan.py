@@ -12,6 +12,7 @@ from enum import Enum
 from pathlib import Path
 
 from ocibuild.oci.compression import Compressor
+from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest
 from ocibuild.oci.location import Location
 from ocibuild.oci.media_type import Compression, Format
@@ -189,6 +190,15 @@ class ForeignLayer:
 
 
 LayerPlan = FilesLayer | ArchiveLayer | ForeignLayer
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltLayer:
+    """A layer plan carried out, ready to be named by a manifest: its descriptor has the OCI media type of what it is."""
+
+    name: str
+    descriptor: Descriptor
+    diff_id: Digest
 
 
 @dataclass(frozen=True, slots=True)

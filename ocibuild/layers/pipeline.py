@@ -1,0 +1,111 @@
+"""Segments -> a blob and its two digests: packed on all cores, written and hashed in order, at bounded memory.
+
+One crew of threads serves all layers of a build. Reading, packing, hashing and writing release the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import NamedTuple, TypeVar
+
+from ocibuild.layers.segments import Segment
+from ocibuild.oci.blobs import BlobStore
+from ocibuild.oci.compression import Buffer, Compressor
+from ocibuild.oci.digest import Digest
+from ocibuild.oci.media_type import Compression
+
+Result = TypeVar("Result")
+
+
+class Crew:
+    """Worker threads, and the right to have a number of segments in memory at once."""
+
+    def __init__(self, jobs: int) -> None:
+        self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="pack")
+        self._slots = threading.Semaphore(2 * jobs + 2)
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def in_order(self, tasks: Iterable[Callable[[], Result]]) -> Iterator[Result]:
+        """The results of `tasks` in their order, some of them computed ahead by the crew.
+
+        Several threads may call this at once. Each waits for a free slot only while it has nothing to hand out itself, so
+        that layers which share the crew cannot starve each other.
+        """
+        pending: deque[Future[Result]] = deque()
+        try:
+            for task in tasks:
+                while not self._slots.acquire(blocking=not pending):
+                    yield from self._oldest(pending)
+                pending.append(self._threads.submit(task))
+            while pending:
+                yield from self._oldest(pending)
+        finally:
+            for future in pending:
+                future.cancel()
+                self._slots.release()
+
+    def _oldest(self, pending: deque[Future[Result]]) -> Iterator[Result]:
+        result = pending[0].result()
+        try:
+            yield result
+        finally:
+            pending.popleft()
+            self._slots.release()
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenBlob:
+    """A blob in the store: its digest and size, and the digest of what it unpacks to."""
+
+    digest: Digest
+    size: int
+    diff_id: Digest
+
+
+class _Packed(NamedTuple):
+    plain: Buffer
+    packed: Buffer
+
+
+def write_blob(
+    segments: Iterable[Segment],
+    compressor: Compressor,
+    store: BlobStore,
+    crew: Crew,
+    advance: Callable[[int], None],
+) -> WrittenBlob:
+    """Pack the tar stream into a new blob of `store`. `advance` is told the unpacked bytes of each segment."""
+    plain, packed, size = hashlib.sha256(), hashlib.sha256(), 0
+    same = compressor.compression is Compression.NONE
+    with store.writer() as writer:
+        for result in crew.in_order(partial(_pack, segment, compressor) for segment in segments):
+            plain.update(result.plain)
+            if not same:
+                packed.update(result.packed)
+            writer.write(result.packed)
+            size += len(result.packed)
+            advance(len(result.plain))
+        diff_id = Digest("sha256", plain.hexdigest())
+        digest = diff_id if same else Digest("sha256", packed.hexdigest())
+        writer.commit(digest)
+    return WrittenBlob(digest, size, diff_id)
+
+
+def _pack(segment: Segment, compressor: Compressor) -> _Packed:
+    """The work on one segment, done by a thread of the crew."""
+    plain = segment.load()
+    return _Packed(plain, compressor.pack(plain))

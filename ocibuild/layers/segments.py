@@ -1,0 +1,134 @@
+"""Members -> the tar stream, cut into segments: what is packed as one unit, and what is not packed again if it is unchanged.
+
+The cut depends on content alone: a segment ends with the entry that makes it reach 1 MiB, and after every 1 MiB of a file. So it
+never exceeds 2 MiB and a little, and behind a change the same cuts come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from ocibuild.errors import SourceError
+from ocibuild.layers.archive_source import read_members
+from ocibuild.layers.context import read_into
+from ocibuild.layers.entries import ArchiveContent, Content, Entry, FileContent, printable
+from ocibuild.layers.tar import END_OF_ARCHIVE, header, padding
+
+SEGMENT_SIZE = 1 << 20
+
+
+class FilePart(NamedTuple):
+    """`length` bytes of a file from `offset` on, to be read when the segment is."""
+
+    content: FileContent
+    offset: int
+    length: int
+
+
+class Segment(NamedTuple):
+    """A stretch of the tar stream: parts at their offsets, zeros in between and up to `size`."""
+
+    size: int
+    parts: tuple[tuple[int, bytes | FilePart], ...]
+
+    def load(self) -> bytearray:
+        """The bytes of the stretch. SourceError if a file is not any more what the walk saw."""
+        buffer = bytearray(self.size)
+        view = memoryview(buffer)
+        for offset, part in self.parts:
+            if isinstance(part, bytes):
+                view[offset : offset + len(part)] = part
+            elif part.length:
+                read_into(view[offset : offset + part.length], part.content, part.offset)
+        return buffer
+
+
+def segments(members: Iterable[Entry]) -> Iterator[Segment]:
+    """The whole tar stream of `members`, its end included."""
+    cutter = _Cutter()
+    archives = _ArchiveContents()
+    for member in members:
+        cutter.add(header(member))
+        if member.size:
+            for piece in _pieces(member.content, member.size, archives):
+                cutter.add_content(piece)
+                if cutter.position_in_file % SEGMENT_SIZE == 0:
+                    yield cutter.cut()
+            cutter.pad(padding(member.size))
+        if cutter.size >= SEGMENT_SIZE:
+            yield cutter.cut()
+    cutter.add(END_OF_ARCHIVE)
+    yield cutter.cut()
+
+
+class _Cutter:
+    """The segment that is growing."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.position_in_file = 0
+        self._parts: list[tuple[int, bytes | FilePart]] = []
+
+    def add(self, block: bytes) -> None:
+        """Append header bytes; content that follows is that of a new file."""
+        self._parts.append((self.size, block))
+        self.size += len(block)
+        self.position_in_file = 0
+
+    def add_content(self, piece: bytes | FilePart) -> None:
+        length = len(piece) if isinstance(piece, bytes) else piece.length
+        self._parts.append((self.size, piece))
+        self.size += length
+        self.position_in_file += length
+
+    def pad(self, size: int) -> None:
+        self.size += size
+
+    def cut(self) -> Segment:
+        segment = Segment(self.size, tuple(self._parts))
+        self.size, self._parts = 0, []
+        return segment
+
+
+def _pieces(content: Content, size: int, archives: _ArchiveContents) -> Iterator[bytes | FilePart]:
+    """The content of a file in pieces that end where a segment may."""
+    if isinstance(content, FileContent):
+        for offset in range(0, size, SEGMENT_SIZE):
+            yield FilePart(content, offset, min(SEGMENT_SIZE, size - offset))
+    elif isinstance(content, bytes):
+        for offset in range(0, size, SEGMENT_SIZE):
+            yield content[offset : offset + SEGMENT_SIZE]
+    else:
+        yield from _regrouped(archives.read(content, size))
+
+
+def _regrouped(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Chunks of any size as pieces of a segment's size, so that the archive's packing has no say in the cuts."""
+    pending = bytearray()
+    for chunk in chunks:
+        pending += chunk
+        while len(pending) >= SEGMENT_SIZE:
+            yield bytes(pending[:SEGMENT_SIZE])
+            del pending[:SEGMENT_SIZE]
+    if pending:
+        yield bytes(pending)
+
+
+class _ArchiveContents:
+    """The archives of a layer, each read once more from front to back; members are asked for in that order."""
+
+    def __init__(self) -> None:
+        self._archive: FileContent | None = None
+
+    def read(self, content: ArchiveContent, size: int) -> Iterator[bytes]:
+        if content.archive != self._archive:
+            self._archive = content.archive
+            self._reader = read_members(content.archive, printable(content.archive.path))
+            self._members = enumerate(self._reader)
+        for ordinal, member in self._members:
+            if ordinal == content.ordinal:
+                if member.size != size:
+                    break
+                return self._reader.content(size)
+        raise SourceError(f"{printable(content.archive.path)} changed while it was read", hint="run the build again")

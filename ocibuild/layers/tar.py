@@ -1,0 +1,131 @@
+"""Entries as tar bytes (POSIX.1-2001 pax, "ustar" interchange format) under one fixed set of rules.
+
+WRITER = 1: ustar headers with numeric owners and empty names; integer mtimes; directories end in `/`; a pax header only where
+ustar cannot say it (names that are long or not ASCII, big ids, sizes from 8 GiB, times outside ustar's range, xattrs), its
+records sorted; two zero blocks at the end. A change of any of this changes every digest, and makes WRITER 2.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from functools import lru_cache
+
+from ocibuild.layers.entries import BLOCK_DEVICE, CHARACTER_DEVICE, DIRECTORY, Entry
+
+WRITER = 1
+BLOCK = 512
+END_OF_ARCHIVE = bytes(2 * BLOCK)
+
+_HEADER = struct.Struct("100s8s8s8s12s12s8s1s100s6s2s32s32s8s8s155s12x")
+_OCTAL_7, _OCTAL_11 = 0o7777777, 0o77777777777
+_PAX_HEADER = b"x"
+_PAX_NAME = b"PaxHeaders/entry"
+_PLACEHOLDERS = bytes(char if char < 128 else ord("_") for char in range(256))
+
+
+def padding(size: int) -> int:
+    """The number of zero bytes that follow `size` bytes of content."""
+    return -size % BLOCK
+
+
+def header(entry: Entry) -> bytes:
+    """All header blocks of an entry: its ustar header, behind a pax header if one is needed."""
+    path = entry.path + b"/" if entry.kind == DIRECTORY else entry.path
+    records: dict[str, bytes] = {f"SCHILY.xattr.{name}": value for name, value in entry.xattrs}
+    name = _split(path)
+    if name is None:
+        records["path"] = path
+        name = b"", path[:100].translate(_PLACEHOLDERS)
+    link = entry.link
+    if len(link) > 100 or not link.isascii():
+        records["linkpath"] = link
+        link = link[:100].translate(_PLACEHOLDERS)
+    uid, gid = _number("uid", entry.uid, _OCTAL_7, records), _number("gid", entry.gid, _OCTAL_7, records)
+    size = _number("size", entry.size, _OCTAL_11, records)
+    mtime = _number("mtime", entry.mtime, _OCTAL_11, records)
+    block = _ustar(name, entry.kind, entry.mode, uid, gid, size, mtime, link, entry.device)
+    return _pax(records) + block if records else block
+
+
+def _split(path: bytes) -> tuple[bytes, bytes] | None:
+    """(prefix, name) as ustar holds a path of up to 256 bytes; None if it cannot."""
+    if not path.isascii():
+        return None
+    if len(path) <= 100:
+        return b"", path
+    cut = path.rfind(b"/", 0, min(156, len(path) - 1))
+    return (path[:cut], path[cut + 1 :]) if cut > 0 and len(path) - cut - 1 <= 100 else None
+
+
+def _number(field: str, value: int, limit: int, records: dict[str, bytes]) -> int:
+    if 0 <= value <= limit:
+        return value
+    records[field] = b"%d" % value
+    return 0
+
+
+def _pax(records: dict[str, bytes]) -> bytes:
+    if not all(_is_utf8(records.get(key, b"")) for key in ("path", "linkpath")):
+        records["hdrcharset"] = b"BINARY"  # pax: values are UTF-8 unless this says that they are raw bytes
+    # hdrcharset governs the records that follow it, so it comes first; the rest is in order of keys.
+    keys = sorted(records, key=lambda key: (key != "hdrcharset", key))
+    body = b"".join(_record(key.encode(), records[key]) for key in keys)
+    block = _ustar((b"", _PAX_NAME), _PAX_HEADER, 0o644, 0, 0, len(body), 0, b"", (0, 0))
+    return block + body + bytes(padding(len(body)))
+
+
+def _record(key: bytes, value: bytes) -> bytes:
+    """`LENGTH key=value\\n`, where LENGTH counts itself too."""
+    rest = len(key) + len(value) + 3
+    length = rest + len(str(rest))
+    if length != rest + len(str(length)):
+        length += 1
+    return b"%d %s=%s\n" % (length, key, value)
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _ustar(  # noqa: PLR0917 - the fields of the header, in its order
+    name: tuple[bytes, bytes],
+    kind: bytes,
+    mode: int,
+    uid: int,
+    gid: int,
+    size: int,
+    mtime: int,
+    link: bytes,
+    device: tuple[int, int],
+) -> bytes:
+    has_device = kind in (CHARACTER_DEVICE, BLOCK_DEVICE)
+    major, minor = (b"%07o" % device[0], b"%07o" % device[1]) if has_device else (b"0000000", b"0000000")
+    block = _HEADER.pack(
+        name[1], _octal_7(mode), _octal_7(uid), _octal_7(gid), b"%011o" % size, _octal_11(mtime), b"        ", kind, link,
+        b"ustar", b"00", b"", b"", major, minor, name[0],
+    )  # fmt: skip
+    return block[:148] + b"%06o\0 " % checksum(block) + block[156:]
+
+
+@lru_cache(4096)
+def _octal_7(value: int) -> bytes:
+    return b"%07o" % value
+
+
+@lru_cache(4096)
+def _octal_11(value: int) -> bytes:
+    return b"%011o" % value
+
+
+def checksum(block: bytes) -> int:
+    """The sum of an ASCII header's bytes.
+
+    The low half of Adler-32 is 1 + that sum modulo 65521, and 427 ASCII bytes (all that is not fixed or zero) stay below
+    it. This takes a twentieth of the time of `sum()`, which would be most of the cost of a small file.
+    """
+    return (zlib.adler32(block) & 0xFFFF) - 1
