@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import pytest
 
+from tests.corpora import packages, root_file_systems
 from tests.peers import servers
 from tests.peers.clients import Podman
 from tests.peers.docker_registry import DockerRegistry, htpasswd_registry, plain_registry, token_registry
@@ -17,6 +18,13 @@ from tests.peers.programs import require
 from tests.peers.tls_proxy import TlsRegistry, tls_proxy
 
 Server = TypeVar("Server")
+
+LARGE_INPUTS = {"python_packages", "javascript_packages", "debian_root"}
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if isinstance(item, pytest.Function) and LARGE_INPUTS & set(item.fixturenames):
+        item.add_marker("corpus")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -86,3 +94,27 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
     yield client
     client.discard()
     shutil.rmtree(client.directory)
+
+
+@pytest.fixture(scope="session")
+def python_packages() -> Path:
+    """numpy, scipy, pandas and django as pip installs them. Not to be written to."""
+    return packages.python_packages()
+
+
+@pytest.fixture(scope="session")
+def javascript_packages() -> Path:
+    """A directory with a `node_modules` of more than 50,000 files. Not to be written to."""
+    return packages.javascript_packages()
+
+
+@pytest.fixture(scope="session")
+def busybox_root() -> Path:
+    """A small root file system: links, a setuid file, a file capability. Not to be written to."""
+    return root_file_systems.busybox_root()
+
+
+@pytest.fixture(scope="session")
+def debian_root() -> Path:
+    """A Debian root file system made by debootstrap. Not to be written to."""
+    return root_file_systems.debian_root()

@@ -1,0 +1,41 @@
+# The two commands of the README are `make demo` and `make test`. Both make what they need: a virtual environment here,
+# and for the tests the real registries and clients that they run against.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Written when the environment holds all that pyproject.toml asks for; a change of that file installs again.
+READY := $(VENV)/.ready
+
+# The first Python that is new enough; another one: make PYTHON=/path/to/python
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+.PHONY: demo test lint format check peers
+.DEFAULT_GOAL := test
+
+demo: $(READY)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
+
+# Some tests measure time or memory: no more of them at once than there are cores. For a part: make test ARGS="-k push"
+test: $(READY) peers
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+check: lint test
+
+peers:
+	@tests/peers/install.sh
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "needs Python 3.11 or newer; if it has another name: make PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { echo "could not make $(VENV) (on Debian: apt-get install python3-venv)" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
