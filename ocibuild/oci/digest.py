@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ocibuild.errors import IntegrityError, UsageError
+from ocibuild.errors import IntegrityError, UsageError, quoted
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _GRAMMAR = re.compile(r"([a-z0-9]+(?:[.+_-][a-z0-9]+)*):([a-zA-Z0-9=_-]+)", re.ASCII)
 _REGISTERED = {"sha256": 64, "sha512": 128, "blake3": 64}
 _VERIFIABLE = ("sha256", "sha512")
+_PART_LIMIT = 255  # both parts become file names
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,7 +37,11 @@ class Digest:
     def hasher(self) -> _Hash:
         """A fresh hash object of this algorithm. IntegrityError for one that cannot be verified here."""
         if self.algorithm not in _VERIFIABLE:
-            raise IntegrityError(f"digest algorithm {self.algorithm!r} cannot be verified", where=str(self))
+            raise IntegrityError(
+                f"digest algorithm {quoted(self.algorithm)} cannot be verified",
+                where=str(self),
+                hint=f"only {' and '.join(_VERIFIABLE)} can be trusted",
+            )
         return hashlib.new(self.algorithm)
 
 
@@ -46,15 +51,15 @@ def parse_digest(text: str) -> Digest:
     Everything that becomes a file name or part of a URL passes through here (CVE-2024-3727: a digest used as a path).
     """
     match = _GRAMMAR.fullmatch(text)
-    if match is None:
+    if match is None or max(map(len, match.groups())) > _PART_LIMIT:
         raise UsageError(
-            f"{text!r} is not a digest", hint="a digest looks like sha256: followed by 64 hexadecimal digits"
+            f"{quoted(text)} is not a digest", hint="a digest looks like sha256: followed by 64 hexadecimal digits"
         )
     algorithm, encoded = match.groups()
     length = _REGISTERED.get(algorithm)
     if length is not None and not re.fullmatch(rf"[a-f0-9]{{{length}}}", encoded):
         raise UsageError(
-            f"{text!r} is not a {algorithm} digest",
+            f"{quoted(text)} is not a {algorithm} digest",
             hint=f"{algorithm} takes exactly {length} lower-case hexadecimal digits",
         )
     return Digest(algorithm, encoded)
