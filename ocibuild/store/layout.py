@@ -1,0 +1,206 @@
+"""An OCI image layout in a directory: the place that builds go to and pushes come from (image-spec image-layout.md).
+
+Besides the format's own files it holds `.ocibuild.lock` (empty; whoever changes the index holds it) and, where base layers
+were left in their registry, `ocibuild-origins.json`. The format allows both unknown files and missing blobs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any, Self
+
+from ocibuild.errors import IntegrityError, NotFoundError, StoreError, UsageError
+from ocibuild.events import Emit, silent
+from ocibuild.oci.blobs import BlobSource, Outcome
+from ocibuild.oci.codec import encode
+from ocibuild.oci.descriptor import Descriptor, describe
+from ocibuild.oci.digest import Digest, verified, verify_bytes
+from ocibuild.oci.reference import Reference
+from ocibuild.store.index_document import index_of, with_entry
+from ocibuild.store.locking import exclusive
+from ocibuild.store.naming import full_reference, named
+from ocibuild.store.origins import ORIGINS_FILE, ORIGINS_LIMIT, decode_origins, encode_origins, merge_origins
+from ocibuild.store.reading import (
+    BLOBS,
+    INDEX_FILE,
+    LAYOUT_FILE,
+    LAYOUT_VERSION,
+    DirectoryFiles,
+    LayoutReader,
+    blob_path,
+)
+from ocibuild.store.writing import (
+    BlobWriter,
+    disk_errors,
+    is_temporary,
+    make_directory,
+    remove_stale,
+    sync_directory,
+    write_file,
+)
+
+LOCK_FILE = ".ocibuild.lock"
+# What may lie in a layout whose making was cut short; LAYOUT_FILE comes last and says that it is complete.
+_BEGUN = frozenset({LOCK_FILE, BLOBS, INDEX_FILE})
+
+
+class Layout(LayoutReader):
+    """An image layout directory: an `ImageReader` and an `ImageSink`. Safe to use from several threads and processes."""
+
+    def __init__(self, path: Path, *, emit: Emit = silent) -> None:
+        super().__init__(DirectoryFiles(path, where=f"oci:{path}"))
+        self.path = path
+        self._emit = emit
+
+    @classmethod
+    def open(cls, path: str | Path, *, emit: Emit = silent) -> Self:
+        """The layout at `path`. StoreError where there is none, IntegrityError for a version that is not 1.0.0."""
+        path = Path(path)
+        if not (path / LAYOUT_FILE).is_file():
+            what = "is no OCI image layout" if path.exists() else "does not exist"
+            raise StoreError(f"{path} {what}", hint=f"`ocibuild build -o oci:{path}` makes one")
+        return cls(path, emit=emit)
+
+    @classmethod
+    def create(cls, path: str | Path, *, emit: Emit = silent) -> Self:
+        """The layout at `path`, for writing: made where it is missing, cleared of old temporary files where it is not.
+
+        UsageError for a directory that holds something else.
+        """
+        path = Path(path)
+        make_directory(path)
+        _refuse_other_content(path)
+        make_directory(path / BLOBS / "sha256")
+        for directory in (path, path / BLOBS / "sha256"):
+            remove_stale(directory)
+        if not all((path / name).exists() for name in (LAYOUT_FILE, INDEX_FILE)):
+            with exclusive(path / LOCK_FILE, emit=emit):
+                _begin(path)
+        return cls(path, emit=emit)
+
+    def has_blob(self, digest: Digest, size: int) -> bool:
+        """Whether a file of this name and size is there. It is not read; whoever reads it has it verified."""
+        try:
+            status = (self.path / blob_path(digest)).lstat()
+        except OSError:
+            return False
+        return S_ISREG(status.st_mode) and status.st_size == size
+
+    def writer(self, algorithm: str = "sha256") -> BlobWriter:
+        """A blob whose digest its writer will know at the end: `write` its bytes, then `commit` the digest."""
+        directory = self.path / BLOBS / algorithm
+        make_directory(directory)
+        return BlobWriter(directory)
+
+    def put_blob(self, source: BlobSource) -> Outcome:
+        """Make the layout hold the blob. One that is there already is read, and written anew if it is damaged.
+
+        IntegrityError if the source's bytes are not what its descriptor promises: then nothing is kept of them.
+        """
+        descriptor = source.descriptor
+        if self._holds(descriptor):
+            return Outcome.EXISTS
+        with self.writer(descriptor.digest.algorithm) as blob:
+            subject = f"blob {descriptor.digest}"
+            for chunk in verified(source.open(), descriptor.digest, descriptor.size, subject=subject):
+                blob.write(chunk)
+            blob.commit(descriptor.digest)
+        return Outcome.SENT
+
+    def put_manifest(self, descriptor: Descriptor, raw: bytes) -> Outcome:
+        """Hold a manifest or index under its digest. IntegrityError if `raw` is not what `descriptor` promises."""
+        verify_bytes(raw, descriptor.digest, descriptor.size, subject=f"manifest {descriptor.digest}")
+        return self.put_blob(BlobSource(descriptor, lambda: iter((raw,))))
+
+    def put_bytes(self, raw: bytes, media_type: str) -> Descriptor:
+        """Hold `raw` as a blob; its descriptor."""
+        descriptor = describe(raw, media_type)
+        self.put_blob(BlobSource(descriptor, lambda: iter((raw,))))
+        return descriptor
+
+    def tag(self, descriptor: Descriptor, raw: bytes, name: str) -> None:
+        """Let `name`, a tag or a full reference, point to this manifest."""
+        self.put_manifest(descriptor, raw)
+        reference = full_reference(name)
+        self.name(descriptor, reference=reference, tag=None if reference else name)
+
+    def name(
+        self,
+        descriptor: Descriptor,
+        *,
+        reference: Reference | None = None,
+        tag: str | None = None,
+        annotations: Mapping[str, str] | None = None,
+    ) -> None:
+        """List a manifest in index.json, as `tag` (default: the reference's) of the image `reference`, with `annotations`.
+
+        Each may be absent. What had the same image and tag is listed no more; all else stays. NotFoundError if the layout
+        does not hold the manifest: the index is the last to be written.
+        """
+        if not self.has_blob(descriptor.digest, descriptor.size):
+            raise NotFoundError(f"there is no manifest {descriptor.digest} in {self.where} to be named")
+        entry = named(descriptor, reference=reference, tag=tag, annotations=annotations)
+        with self._exclusive():
+            document = with_entry(self._read_index(), entry, subject=self._subject(INDEX_FILE))
+            write_file(self.path / INDEX_FILE, encode(document))
+
+    def record_origins(self, origins: Mapping[Digest, Reference]) -> None:
+        """Remember repositories that hold blobs, whether the layout has these blobs or not."""
+        with self._exclusive():
+            merged = merge_origins(self._origins(), origins)
+            write_file(self.path / ORIGINS_FILE, encode_origins(merged))
+
+    def blob_origins(self, descriptor: Descriptor) -> Sequence[Reference]:
+        """The repositories that were recorded for this blob, in the order of their names."""
+        return self._origins().get(descriptor.digest, ())
+
+    def _origins(self) -> dict[Digest, tuple[Reference, ...]]:
+        subject = self._subject(ORIGINS_FILE)
+        try:
+            return decode_origins(self._read(ORIGINS_FILE, subject, ORIGINS_LIMIT), subject=subject)
+        except NotFoundError:
+            return {}
+
+    def _holds(self, descriptor: Descriptor) -> bool:
+        # An equal size proves nothing after a crash of the machine, or an edit; reading is cheaper than any upload.
+        if not self.has_blob(descriptor.digest, descriptor.size):
+            return False
+        try:
+            for _ in self.open_blob(descriptor):
+                pass
+        except IntegrityError:
+            return False
+        return True
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        with exclusive(self.path / LOCK_FILE, emit=self._emit):
+            yield
+
+
+def _refuse_other_content(path: Path) -> None:
+    with disk_errors("list", path):
+        names = os.listdir(path)
+    strangers = [name for name in names if name not in _BEGUN and not is_temporary(name)]
+    if strangers and LAYOUT_FILE not in names:
+        raise UsageError(
+            f"{path} holds other files ({min(strangers)}) and is no OCI image layout",
+            hint="name a new or an empty directory",
+        )
+
+
+def _begin(path: Path) -> None:
+    with disk_errors("write to", path):
+        sync_directory(path / BLOBS)
+    if not (path / INDEX_FILE).exists():
+        write_file(path / INDEX_FILE, encode(index_of([])))
+    if not (path / LAYOUT_FILE).exists():
+        write_file(path / LAYOUT_FILE, encode(_version()))
+
+
+def _version() -> dict[str, Any]:
+    return {"imageLayoutVersion": LAYOUT_VERSION}

@@ -1,0 +1,47 @@
+"""One writer at a time: a lock that the operating system drops with the process that holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ocibuild.errors import StoreError
+from ocibuild.events import Emit, Noted
+from ocibuild.store.writing import disk_errors
+
+_PATIENCE = 1.0
+_LIMIT = 600.0
+
+
+@contextmanager
+def exclusive(lock_file: Path, *, emit: Emit, patience: float = _PATIENCE, limit: float = _LIMIT) -> Iterator[None]:
+    """Holds `lock_file` during the block, against other processes and threads.
+
+    After `patience` seconds the user is told what is waited for; after `limit` more, StoreError. The empty file stays:
+    removing it would let two processes hold two files of one name.
+    """
+    lock = FileLock(lock_file, thread_local=False)
+    try:
+        with disk_errors("lock the layout", lock_file):
+            _acquire(lock, emit, patience, limit)
+    except Timeout as error:
+        raise StoreError(
+            f"another process has held the lock for {limit:.0f} seconds",
+            where=str(lock_file),
+            hint="end that process: its lock ends with it; removing the file does not help",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _acquire(lock: FileLock, emit: Emit, patience: float, limit: float) -> None:
+    try:
+        lock.acquire(timeout=patience)
+    except Timeout:
+        emit(Noted(f"waiting for another process that holds {lock.lock_file}"))
+        lock.acquire(timeout=limit)

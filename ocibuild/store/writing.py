@@ -1,0 +1,181 @@
+"""The only way that files get to a final path: written beside it as `ocibuild-*.tmp`, synced to the disk, then renamed.
+
+So a path holds the whole file or what it held before, whatever ends the process or the machine. A process that is killed
+leaves its temporary file behind; a later one removes it when it is a day old.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ocibuild.errors import StoreError, UsageError
+from ocibuild.oci.compression import Buffer
+from ocibuild.oci.digest import Digest
+
+# Blobs are read-only, as containerd keeps them: an editor or a redirection cannot change what a digest names. Both modes
+# are the same under every umask, so that a layout built by one CI job can be read by the next.
+BLOB_MODE = 0o444
+FILE_MODE = 0o644
+
+_PREFIX, _SUFFIX = "ocibuild-", ".tmp"
+_STALE_AFTER = 24 * 60 * 60
+_HINTS = {
+    errno.ENOSPC: "free some space there, or choose another disk",
+    errno.EDQUOT: "your quota there is used up: free some space, or choose another disk",
+    errno.EROFS: "that file system is read-only: choose another place",
+    errno.EACCES: "change the permissions there, or choose another place",
+    errno.EPERM: "change the permissions there, or choose another place",
+    errno.EIO: "the disk reports a fault: choose another one",
+    errno.ENOTDIR: "a part of that path is a file: choose another place",
+    errno.EISDIR: "a directory stands there: choose another name",
+}
+
+
+@contextmanager
+def disk_errors(action: str, path: Path | str) -> Iterator[None]:
+    """Turns what the operating system refuses into a StoreError that says what was tried, where, and what helps."""
+    try:
+        yield
+    except OSError as error:
+        raise _store_error(action, path, error) from error
+
+
+def _store_error(action: str, path: Path | str, error: OSError) -> StoreError:
+    hint = _HINTS.get(error.errno or 0)
+    return StoreError(f"cannot {action}: {error.strerror or error}", where=str(path), hint=hint)
+
+
+class StagedFile:
+    """A file in the making, beside the path it is for. It is gone when its `with` block ends, unless it was published."""
+
+    def __init__(self, directory: Path, *, mode: int = FILE_MODE) -> None:
+        with disk_errors("write a file", directory):
+            self._fd, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=directory)
+            self._path = Path(name)
+            os.fchmod(self._fd, mode)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        with suppress(OSError):  # published, so that it has another name now; or beyond help
+            self._path.unlink()
+
+    @property
+    def position(self) -> int:
+        """How many bytes were appended so far."""
+        return os.lseek(self._fd, 0, os.SEEK_CUR)
+
+    def write(self, data: Buffer) -> None:
+        """Appends `data`, straight to the operating system: hand over large pieces. StoreError where the disk fails."""
+        view = memoryview(data).cast("B")
+        try:
+            while len(view):
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            raise _store_error("write", self._path, error) from error
+
+    def overwrite(self, offset: int, data: bytes) -> None:
+        """Puts `data` in place of bytes that were written before."""
+        with disk_errors("write", self._path):
+            os.pwrite(self._fd, data, offset)
+
+    def publish(self, path: Path) -> None:
+        """Makes the file durable, and `path` its name; what stood there is replaced in one step."""
+        with disk_errors("write", path):
+            os.fsync(self._fd)
+            fd, self._fd = self._fd, -1
+            os.close(fd)
+            self._path.replace(path)
+            sync_directory(path.parent)
+
+
+class BlobWriter:
+    """A blob in the making, whose digest is known at its end only. Without `commit`, nothing of it stays."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._file = StagedFile(directory, mode=BLOB_MODE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.__exit__(kind, error, traceback)
+
+    def write(self, data: Buffer) -> None:
+        """Appends `data`, straight to the operating system: hand over large pieces. StoreError where the disk fails."""
+        self._file.write(data)
+
+    def commit(self, digest: Digest) -> None:
+        """Makes what was written the blob `digest`: the caller has hashed it. A blob of that name is replaced.
+
+        Replacing needs no look at the old file, whose bytes are the same or else damaged; whoever reads it reads on.
+        """
+        self._file.publish(self._directory / digest.encoded)
+
+
+def write_file(path: Path, raw: bytes, *, mode: int = FILE_MODE) -> None:
+    """Makes `raw` the content of `path`. A symbolic link that stands there is replaced, not followed."""
+    with StagedFile(path.parent, mode=mode) as file:
+        file.write(raw)
+        file.publish(path)
+
+
+@contextmanager
+def output_file(path: Path) -> Iterator[StagedFile]:
+    """A file that becomes `path` when the block ends well; parents are made, links that the user set are followed.
+
+    UsageError for a path that holds anything but a file: renaming over /dev/null as root would be a sad surprise.
+    """
+    final = Path(os.path.realpath(path))
+    if final.exists() and not final.is_file():
+        raise UsageError(f"{path} is not a file", hint="name a file that may be made or replaced")
+    make_directory(final.parent)
+    remove_stale(final.parent)
+    with StagedFile(final.parent) as file:
+        yield file
+        file.publish(final)
+
+
+def make_directory(path: Path) -> None:
+    """Makes `path` and its parents, where they are missing."""
+    with disk_errors("make the directory", path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def sync_directory(path: Path) -> None:
+    """Makes the names in `path` durable. OSError where the disk fails."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether `name` is that of a file in the making (or of one whose maker was killed)."""
+    return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
+
+
+def remove_stale(directory: Path) -> None:
+    """Removes temporary files in `directory` that nobody has written to for a day. What cannot be removed stays."""
+    with suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            if is_temporary(entry.name) and entry.stat(follow_symlinks=False).st_mtime < time.time() - _STALE_AFTER:
+                Path(entry.path).unlink(missing_ok=True)
