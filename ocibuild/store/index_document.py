@@ -5,6 +5,7 @@ It is written canonically and sorted by name, so that equal images give equal by
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ocibuild.errors import IntegrityError
@@ -16,7 +17,7 @@ from ocibuild.store.naming import Entry, entry_of
 INDEX_LIMIT = 64 * 1024 * 1024
 
 
-def index_of(descriptors: list[Descriptor]) -> dict[str, Any]:
+def index_of(descriptors: Iterable[Descriptor]) -> dict[str, Any]:
     """An index.json that names `descriptors`."""
     document: dict[str, Any] = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
     for descriptor in descriptors:

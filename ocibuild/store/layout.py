@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any, Self
+from typing import Self
 
 from ocibuild.errors import IntegrityError, NotFoundError, StoreError, UsageError
 from ocibuild.events import Emit, silent
@@ -27,8 +27,8 @@ from ocibuild.store.origins import ORIGINS_FILE, ORIGINS_LIMIT, decode_origins, 
 from ocibuild.store.reading import (
     BLOBS,
     INDEX_FILE,
+    LAYOUT_DOCUMENT,
     LAYOUT_FILE,
-    LAYOUT_VERSION,
     DirectoryFiles,
     LayoutReader,
     blob_path,
@@ -199,8 +199,4 @@ def _begin(path: Path) -> None:
     if not (path / INDEX_FILE).exists():
         write_file(path / INDEX_FILE, encode(index_of([])))
     if not (path / LAYOUT_FILE).exists():
-        write_file(path / LAYOUT_FILE, encode(_version()))
-
-
-def _version() -> dict[str, Any]:
-    return {"imageLayoutVersion": LAYOUT_VERSION}
+        write_file(path / LAYOUT_FILE, encode(LAYOUT_DOCUMENT))

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from ocibuild.errors import StoreError
 from ocibuild.events import Emit, Noted
 from ocibuild.store.writing import disk_errors
@@ -23,10 +21,16 @@ def exclusive(lock_file: Path, *, emit: Emit, patience: float = _PATIENCE, limit
     After `patience` seconds the user is told what is waited for; after `limit` more, StoreError. The empty file stays:
     removing it would let two processes hold two files of one name.
     """
+    from filelock import FileLock, Timeout
+
     lock = FileLock(lock_file, thread_local=False)
     try:
-        with disk_errors("lock the layout", lock_file):
-            _acquire(lock, emit, patience, limit)
+        with disk_errors("lock", lock_file):
+            try:
+                lock.acquire(timeout=patience)
+            except Timeout:
+                emit(Noted(f"waiting for another process that holds {lock_file}"))
+                lock.acquire(timeout=limit)
     except Timeout as error:
         raise StoreError(
             f"another process has held the lock for {limit:.0f} seconds",
@@ -37,11 +41,3 @@ def exclusive(lock_file: Path, *, emit: Emit, patience: float = _PATIENCE, limit
         yield
     finally:
         lock.release()
-
-
-def _acquire(lock: FileLock, emit: Emit, patience: float, limit: float) -> None:
-    try:
-        lock.acquire(timeout=patience)
-    except Timeout:
-        emit(Noted(f"waiting for another process that holds {lock.lock_file}"))
-        lock.acquire(timeout=limit)

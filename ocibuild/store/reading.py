@@ -25,6 +25,7 @@ from ocibuild.store.writing import disk_errors
 
 LAYOUT_FILE, INDEX_FILE, BLOBS = "oci-layout", "index.json", "blobs"
 LAYOUT_VERSION = "1.0.0"
+LAYOUT_DOCUMENT = {"imageLayoutVersion": LAYOUT_VERSION}
 _CHUNK = 1 << 20
 _LAYOUT_FILE_LIMIT = 64 * 1024
 
