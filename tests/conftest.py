@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.corpora import packages, root_file_systems
 from tests.peers import servers
 from tests.peers.clients import Podman
 from tests.peers.docker_registry import DockerRegistry, htpasswd_registry, plain_registry, token_registry
-from tests.peers.programs import require
+from tests.peers.programs import require, require_root
 from tests.peers.tls_proxy import TlsRegistry, tls_proxy
 
 Server = TypeVar("Server")
@@ -87,13 +87,15 @@ def start_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartRe
 
 
 @pytest.fixture
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
+def podman() -> Iterator[Podman]:
     """podman with an empty storage of its own, removed after the test."""
     require("podman")
-    client = Podman(tmp_path_factory.mktemp("podman"))
-    yield client
-    client.discard()
-    shutil.rmtree(client.directory)
+    require_root()
+    # Not among pytest's directories: podman refuses a run directory whose path is longer than 50 characters.
+    with tempfile.TemporaryDirectory(prefix="podman-") as directory:
+        client = Podman(Path(directory))
+        yield client
+        client.discard()
 
 
 @pytest.fixture(scope="session")
