@@ -32,7 +32,7 @@ def python_packages() -> Path:
 
 def javascript_packages() -> Path:
     """A project directory with its `node_modules`. Needs npm."""
-    require("npm")
+    require("npm", "it comes with Node.js")
     return made_once("javascript", " ".join(JAVASCRIPT), _install_javascript)
 
 

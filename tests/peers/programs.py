@@ -20,11 +20,11 @@ class ProgramError(AssertionError):
     """A program ended with a failure that the test did not ask for; the message holds all that it said."""
 
 
-def require(name: str) -> str:
+def require(name: str, source: str = "`make peers` installs it on Debian") -> str:
     """The path of a program. Without it the test is skipped, or fails where `CI=true`: there nothing is left out."""
     path = shutil.which(name, path=SEARCH_PATH)
     if path is None:
-        _do_without(f"needs {name} (tests/peers/install.sh installs it on Debian)")
+        _do_without(f"needs {name} ({source})")
     return path
 
 
