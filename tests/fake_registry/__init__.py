@@ -18,7 +18,7 @@ from .messages import Ending, Reply, Request, error
 from .recorder import Recorder, TokenServer
 from .registry import FakeRegistry
 from .routes import BASE, BLOBS, MANIFESTS, REFERRERS, SESSIONS, TAGS, TOKEN, UPLOADS
-from .rules import ALWAYS, Rule, has_header, has_query, lacks_query
+from .rules import ALWAYS, Rule, has_header, has_query
 from .scopes import Scope
 from .settings import MIB, Settings
 from .tokens import TokenRequest, TokenService
@@ -58,7 +58,6 @@ __all__ = [
     "has_query",
     "image_of",
     "index_of",
-    "lacks_query",
     "last_segment",
     "layer_of",
     "same_target_on",

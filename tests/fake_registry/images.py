@@ -69,7 +69,7 @@ def layer_of(files: Mapping[str, bytes]) -> bytes:
 
 
 def image_of(
-    layers: Sequence[bytes] = (), *, os: str = "linux", architecture: str = "amd64", **manifest_fields: object
+    layers: Sequence[bytes] = (), /, *, os: str = "linux", architecture: str = "amd64", **manifest_fields: object
 ) -> Image:
     """An image of gzip-compressed layers (one small layer when none is given), with further manifest fields."""
     blobs = tuple(layers) or (layer_of({"hello": f"hello from {architecture}\n".encode()}),)

@@ -249,7 +249,3 @@ def has_query(name: str) -> Predicate:
 
 def has_header(name: str) -> Predicate:
     return lambda request: name in request.headers
-
-
-def lacks_query(name: str) -> Predicate:
-    return lambda request: not request.values(name)

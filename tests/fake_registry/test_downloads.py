@@ -169,3 +169,25 @@ def test_conditional_get(fake_registry: FakeRegistry) -> None:
     with Client(fake_registry) as client:
         answer = client.call("GET", "/v2/app/manifests/v1", headers=headers)
     assert (answer.status, answer.body) == (304, b"")
+
+
+def test_tags_as_parameters_of_a_push_by_digest(fake_registry: FakeRegistry) -> None:
+    image = image_of()
+    fake_registry.add_image("app", image)
+    target = f"/v2/app/manifests/{image.digest}?tag=v1&tag=v2"
+    with Client(fake_registry) as client:
+        ignored = client.call("PUT", target, image.manifest, {"Content-Type": OCI_MANIFEST})
+        fake_registry.settings.tag_parameter = True
+        heeded = client.call("PUT", target, image.manifest, {"Content-Type": OCI_MANIFEST})
+    assert (ignored["OCI-Tag"], heeded["OCI-Tag"]) == (None, "v1, v2")
+    assert list(fake_registry.tags("app")) == ["v1", "v2"]
+
+
+def test_links_can_be_absolute_and_the_catalog_has_pages(fake_registry: FakeRegistry) -> None:
+    fake_registry.settings.link = "absolute"
+    for name in ("a", "b", "c"):
+        fake_registry.add_blob(name, b"x")
+    with Client(fake_registry) as client:
+        answer = client.call("GET", "/v2/_catalog?n=2")
+    assert json.loads(answer.body) == {"repositories": ["a", "b"]}
+    assert answer["Link"] == f'<{fake_registry.url}/v2/_catalog?last=b&n=2>; rel="next"'

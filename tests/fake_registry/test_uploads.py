@@ -148,3 +148,14 @@ def test_mount(fake_registry: FakeRegistry, mount: str, query: str, status: int)
     assert answer.status == status
     assert head.status == (200 if status == 201 else 404), "blobs of one repository do not show in another"
     assert fake_registry.open_sessions == (status == 202)
+
+
+def test_content_range_and_content_type_can_be_required(fake_registry: FakeRegistry) -> None:
+    fake_registry.settings.content_range_required = True
+    fake_registry.settings.octet_stream_required = True
+    with Client(fake_registry) as client:
+        location = client.follow(client.call("POST", START, b""), START)
+        assert client.call("PATCH", location, DATA).status == 400
+        assert client.call("POST", f"{START}?digest={DIGEST}", DATA).status == 415
+        octets = {"Content-Type": "application/octet-stream"}
+        assert client.call("POST", f"{START}?digest={DIGEST}", DATA, octets).status == 201

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import io
+import re
 import socket
 import ssl
 import struct
@@ -19,6 +20,9 @@ from .messages import Ending, Framing, Reply
 PIECE = 64 * 1024
 LAST_CHUNK = b"0\r\n\r\n"
 _LINE_LIMIT = 64 * 1024
+_REQUEST_LINE = re.compile(rb"([A-Z]+) (\S+) HTTP/1\.[01]\r?\n")
+_TLS_HANDSHAKE = b"\x16"
+"""First byte of clients that try https first; no end of line need follow, so it must not be waited for."""
 
 
 class ClientGoneError(Exception):
@@ -86,14 +90,13 @@ class Channel:
         self._socket.do_handshake()
 
     def read_head(self) -> tuple[str, str, Headers] | None:
-        """Method, target and fields of the next request; None when the client is done."""
-        line = self._reader.readline(_LINE_LIMIT)
-        while line in {b"\r\n", b"\n"}:
-            line = self._reader.readline(_LINE_LIMIT)
-        words = line.decode("latin-1").split()
-        if len(words) != 3:
+        """Method, target and fields of the next request; None when the client is done or does not speak HTTP."""
+        if self._reader.peek(1)[:1] == _TLS_HANDSHAKE:
             return None
-        return words[0], words[1], Headers(tuple(self._fields()))
+        match = _REQUEST_LINE.fullmatch(self._reader.readline(_LINE_LIMIT))
+        if match is None:
+            return None
+        return match[1].decode(), match[2].decode("latin-1"), Headers(tuple(self._fields()))
 
     def _fields(self) -> Iterator[tuple[str, str]]:
         while (line := self._reader.readline(_LINE_LIMIT)) not in {b"\r\n", b"\n"}:
