@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ocibuild.errors import UsageError
+from ocibuild.errors import UsageError, quoted
 from ocibuild.oci.reference import Reference, parse_reference
 
 
@@ -70,8 +70,8 @@ def parse_location(text: str) -> Location:
     if not colon or kind not in _KINDS:
         return RegistryLocation(parse_reference(text))
     path, _, name = rest.partition(":")
-    if not path:
-        raise UsageError(f"{text!r} names no path", hint=f"write {kind}:PATH or {kind}:PATH:TAG")
+    if not path or "\0" in path:
+        raise UsageError(f"{quoted(text)} names no path", hint=f"write {kind}:PATH or {kind}:PATH:TAG")
     return _KINDS[kind](path, name or None)
 
 
@@ -80,6 +80,6 @@ def parse_output(text: str) -> LocalLocation:
     location = parse_location(text) if text.partition(":")[0] in _KINDS else None
     if location is None or isinstance(location, RegistryLocation):
         raise UsageError(
-            f"{text!r} is not an output", hint="an output is oci:DIR, oci-archive:FILE or docker-archive:FILE"
+            f"{quoted(text)} is not an output", hint="an output is oci:DIR, oci-archive:FILE or docker-archive:FILE"
         )
     return location

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum, StrEnum
 
-from ocibuild.errors import UsageError
+from ocibuild.errors import UsageError, quoted
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -79,7 +79,7 @@ def is_foreign(media_type: str) -> bool:
 def compression_of(media_type: str) -> Compression:
     """How a layer of this type is packed. UsageError if it is no layer type."""
     if media_type not in _LAYERS:
-        raise UsageError(f"{media_type!r} is not a layer's media type")
+        raise UsageError(f"{quoted(media_type)} is not a layer's media type")
     return _LAYERS[media_type][1]
 
 

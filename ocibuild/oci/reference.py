@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from ipaddress import IPv6Address
 
-from ocibuild.errors import UsageError
+from ocibuild.errors import UsageError, quoted
 from ocibuild.oci.digest import Digest, parse_digest
 
 DOCKER_HUB = "docker.io"
@@ -16,9 +17,10 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]{{1,5}})?", re.ASCII)
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[([a-fA-F0-9:]+)\])(?::([0-9]{{1,5}}))?", re.ASCII)
 _BARE_DIGEST = re.compile(r"[a-f0-9]{64}", re.ASCII)
 _NAME_LIMIT = 255
+_HINT = "a reference is HOST/REPOSITORY[:TAG][@DIGEST], for example ghcr.io/octocat/hello:1.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,14 @@ class Reference:
 def parse_reference(text: str) -> Reference:
     """The registry reference that `text` spells, Docker Hub's short forms included. UsageError says what is wrong with it."""
     bare = text.removeprefix("docker://")
+    scheme, separator, _ = bare.partition("://")
+    if separator:  # what follows may hold a password, so it is not shown
+        raise UsageError(f"an image reference does not begin with {quoted(scheme + separator)}", hint=_HINT)
+    if _BARE_DIGEST.fullmatch(bare):
+        raise UsageError(
+            f"{quoted(text)} is not an image reference: 64 hexadecimal digits are an image's ID",
+            hint="write its repository, or REPOSITORY@sha256:DIGEST",
+        )
     rest, at, digest_text = bare.partition("@")
     digest = parse_digest(digest_text) if at else None
     tag = None
@@ -63,11 +73,13 @@ def parse_reference(text: str) -> Reference:
     if colon and "/" not in tail:
         rest, tag = head, parse_tag(tail)
     host, repository = _split_host(rest)
+    _check_host(host, text)
     _check_repository(repository, text)
-    if not _HOST.fullmatch(host):
-        raise UsageError(f"{text!r} is not an image reference: {host!r} is not a host name")
     if len(host) + 1 + len(repository) > _NAME_LIMIT:
-        raise UsageError(f"{text!r} is not an image reference: the name is longer than {_NAME_LIMIT} characters")
+        raise UsageError(
+            f"{quoted(text)} is not an image reference: the name is longer than {_NAME_LIMIT} characters",
+            hint="shorten the repository",
+        )
     return Reference(host, repository, tag, digest)
 
 
@@ -75,7 +87,7 @@ def parse_tag(text: str) -> str:
     """`text`, if it is a tag: at most 128 of `A-Za-z0-9._-`, not beginning with `.` or `-`. UsageError if not."""
     if not _TAG.fullmatch(text):
         raise UsageError(
-            f"{text!r} is not a tag",
+            f"{quoted(text)} is not a tag",
             hint="a tag has 1 to 128 letters, digits, `_`, `.` or `-`, and begins with a letter, a digit or `_`",
         )
     return text
@@ -98,15 +110,34 @@ def _split_host(rest: str) -> tuple[str, str]:
     return host, repository
 
 
-def _check_repository(repository: str, text: str) -> None:
-    if _REPOSITORY.fullmatch(repository) and not _BARE_DIGEST.fullmatch(repository.removeprefix("library/")):
+def _check_host(host: str, text: str) -> None:
+    match = _HOST.fullmatch(host)
+    address, port = match.groups() if match else (None, None)
+    if match is None or (address is not None and not _is_ipv6(address)):
+        fault = f"{quoted(host)} is not a host name"
+    elif port is not None and not 1 <= int(port) <= 65535:
+        fault = f"there is no port {port}"
+    else:
         return
-    if repository != repository.lower() and _REPOSITORY.fullmatch(repository.lower()):
+    raise UsageError(f"{quoted(text)} is not an image reference: {fault}", hint=_HINT)
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_repository(repository: str, text: str) -> None:
+    if _REPOSITORY.fullmatch(repository):
+        return
+    lower = repository.lower()
+    if repository != lower and _REPOSITORY.fullmatch(lower):
+        written = repository.removeprefix("library/")
         raise UsageError(
-            f"{text!r} is not an image reference: a repository is written in lower case",
-            hint=f"write {text.replace(repository, repository.lower())}, or `{{{{ name | lower }}}}` in a spec",
+            f"{quoted(text)} is not an image reference: a repository is written in lower case",
+            hint=f"write {text.replace(written, written.lower())}, or `{{{{ name | lower }}}}` in a spec",
         )
-    raise UsageError(
-        f"{text!r} is not an image reference",
-        hint="a reference is HOST/REPOSITORY[:TAG][@DIGEST], for example ghcr.io/octocat/hello:1.0",
-    )
+    raise UsageError(f"{quoted(text)} is not an image reference", hint=_HINT)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ocibuild.errors import IntegrityError, UsageError
 from ocibuild.oci.codec import MANIFEST_LIMIT, decode_object, encode
+from tests.oci import messages
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
 scalars = (
@@ -58,7 +59,7 @@ def test_text_that_is_not_utf_8_is_not_written() -> None:
     with pytest.raises(UsageError, match="not UTF-8") as caught:
         encode({"config": {"Labels": {"title": undecodable}}})
     assert "caf\\udce9" in caught.value.what
-    assert caught.value.what.isprintable()
+    messages.check(caught.value)
 
 
 REFUSED = {
@@ -102,8 +103,7 @@ def test_refused(raw: bytes) -> None:
     with pytest.raises(IntegrityError) as caught:
         decode_object(raw, subject="the manifest of x")
     assert caught.value.what.startswith("the manifest of x ")
-    assert caught.value.what.isprintable()
-    assert len(caught.value.what) < 300
+    messages.check(caught.value)
 
 
 ACCEPTED = {
@@ -147,5 +147,4 @@ def test_a_long_name_does_not_fill_the_screen() -> None:
     name = b"\\u001b[31m" + b"n" * 100_000
     with pytest.raises(IntegrityError, match="occurs twice") as caught:
         decode_object(b'{"%b": 1, "%b": 2}' % (name, name), subject="x")
-    assert len(caught.value.what) < 300
-    assert caught.value.what.isprintable()
+    messages.check(caught.value)

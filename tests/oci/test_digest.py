@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ocibuild.errors import IntegrityError, OcibuildError, UsageError
 from ocibuild.oci.digest import Digest, parse_digest, sha256, verified, verify_bytes
+from tests.oci import messages
 from tests.oci.chunks import cuts
 
 HELLO = b"hello"
@@ -79,8 +80,7 @@ def test_invalid(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_digest(text)
     assert caught.value.hint
-    assert caught.value.what.isprintable()
-    assert len(caught.value.what) < 300
+    messages.check(caught.value)
 
 
 def test_the_hint_knows_the_length_of_a_registered_algorithm() -> None:
@@ -93,7 +93,8 @@ def test_the_hint_knows_the_length_of_a_registered_algorithm() -> None:
 def test_any_text_is_a_digest_or_a_usage_error_and_a_digest_is_one_safe_path(text: str) -> None:
     try:
         digest = parse_digest(text)
-    except UsageError:
+    except UsageError as error:
+        messages.check(error)
         return
     assert str(digest) == text
     for part in (digest.algorithm, digest.encoded):

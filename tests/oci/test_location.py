@@ -1,0 +1,73 @@
+"""Places an image can be in, as a user names them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocibuild.errors import UsageError
+from ocibuild.oci.location import (
+    DockerArchiveLocation,
+    LayoutLocation,
+    Location,
+    OciArchiveLocation,
+    RegistryLocation,
+    parse_location,
+    parse_output,
+)
+from ocibuild.oci.reference import parse_reference
+from tests.oci import messages
+
+SHA = "sha256:" + "0" * 64
+
+LOCAL: dict[str, Location] = {
+    "oci:out": LayoutLocation("out"),
+    "oci:.ocibuild/layout": LayoutLocation(".ocibuild/layout"),
+    "oci:/tmp/out:1.0": LayoutLocation("/tmp/out", "1.0"),
+    "oci:out:ghcr.io/octocat/hello:1.0": LayoutLocation("out", "ghcr.io/octocat/hello:1.0"),
+    f"oci:out:{SHA}": LayoutLocation("out", SHA),
+    "oci:out:": LayoutLocation("out"),
+    "oci:a b/é": LayoutLocation("a b/é"),
+    "oci-archive:image.tar": OciArchiveLocation("image.tar"),
+    "oci-archive:image.tar:1.0": OciArchiveLocation("image.tar", "1.0"),
+    "docker-archive:image.tar": DockerArchiveLocation("image.tar"),
+    "docker-archive:image.tar:busybox:1": DockerArchiveLocation("image.tar", "busybox:1"),
+}
+
+
+@pytest.mark.parametrize(("text", "location"), LOCAL.items())
+def test_local(text: str, location: Location) -> None:
+    assert parse_location(text) == location
+    assert parse_output(text) == location
+    assert parse_location(str(location)) == location
+
+
+@pytest.mark.parametrize(
+    "text", ["ghcr.io/octocat/hello:1", "docker://busybox", "busybox", "localhost:5000/x", "oci", "oci/x", "ocix:1"]
+)
+def test_registry(text: str) -> None:
+    location = parse_location(text)
+    assert location == RegistryLocation(parse_reference(text))
+    assert parse_location(str(location)) == location
+    with pytest.raises(UsageError, match="is not an output"):
+        parse_output(text)
+
+
+@pytest.mark.parametrize("text", ["", "oci:", "oci::1", "oci-archive:", "docker-archive::x", "oci:a\0b", "Oci:OUT/x"])
+def test_neither(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_location(text)
+    assert caught.value.hint
+    with pytest.raises(UsageError):
+        parse_output(text)
+
+
+@given(st.text() | st.from_regex(r"(oci|oci-archive|docker-archive|docker):[^\n]{0,9}"))
+def test_any_text_is_a_location_or_a_usage_error(text: str) -> None:
+    try:
+        location = parse_location(text)
+    except UsageError as error:
+        messages.check(error)
+        return
+    assert parse_location(str(location)) == location
