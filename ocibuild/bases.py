@@ -1,0 +1,47 @@
+"""Base images: the manifest and config for one platform, read through the ports. Layers are not touched."""
+
+from __future__ import annotations
+
+from ocibuild.errors import BuildError, NotFoundError
+from ocibuild.graph import find_manifest, read_config
+from ocibuild.image import BaseImage
+from ocibuild.oci.blobs import ImageReader
+from ocibuild.oci.location import Location, RegistryLocation
+from ocibuild.oci.platform import Platform
+from ocibuild.plan import Origin
+
+
+def read_base(reader: ImageReader, location: Location, platform: Platform, origin: Origin | None) -> BaseImage:
+    """The base at `location` for `platform`. BuildError, saying which platforms there are, if it has none for it."""
+    where = str(origin) if origin else None
+    name = _name_in(location)
+    top = reader.resolve(name)
+    try:
+        _, manifest = find_manifest(reader, top, platform)
+    except NotFoundError as error:
+        raise BuildError(f"the base {location} has no image for {platform}", where=where, hint=error.hint) from error
+    config = read_config(reader, manifest)
+    if not platform.is_same_as(config.platform) and not _is_unasked_variant(platform, config.platform):
+        raise BuildError(
+            f"the base {location} is for {config.platform}, not for {platform}",
+            where=where,
+            hint="drop that platform, or give it a base of its own: `base: {PLATFORM: REFERENCE}`",
+        )
+    qualified = location.reference.or_latest() if isinstance(location, RegistryLocation) else None
+    return BaseImage(manifest, config, top.digest, _without_digest(str(qualified)) if qualified else None)
+
+
+def _name_in(location: Location) -> str | None:
+    if not isinstance(location, RegistryLocation):
+        return location.name
+    reference = location.reference.or_latest()
+    return str(reference.digest or reference.tag)
+
+
+def _without_digest(name: str) -> str:
+    # annotations.md: base.name is a reference; the digest has an annotation of its own.
+    return name.partition("@")[0]
+
+
+def _is_unasked_variant(wanted: Platform, found: Platform) -> bool:
+    return wanted.variant is None and (wanted.os, wanted.architecture) == (found.os, found.architecture)

@@ -1,0 +1,1 @@
+"""Rules over image graphs, and what registries accept, as data. Pure. May import `oci`, `plan` and `graph`."""

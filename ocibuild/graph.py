@@ -1,0 +1,92 @@
+"""What hangs below a name: indexes, manifests and configs, read through the ports, wherever the image is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ocibuild.errors import IntegrityError, NotFoundError
+from ocibuild.oci.blobs import BlobReader, ImageReader
+from ocibuild.oci.codec import CONFIG_LIMIT
+from ocibuild.oci.descriptor import Descriptor
+from ocibuild.oci.documents import Document, ImageConfig, Index, Manifest, parse_config, parse_document
+from ocibuild.oci.media_type import INDEXES, MANIFESTS
+from ocibuild.oci.platform import Platform, choose
+
+_DEPTH_LIMIT = 8  # of nested indexes; more is a mistake or an attack
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A manifest or index, the descriptor that led to it, and (of an index) what it names; foreign documents are not opened."""
+
+    descriptor: Descriptor
+    document: Document
+    children: tuple[Node, ...] = ()
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below, children first: the order in which a registry takes them."""
+        for child in self.children:
+            yield from child.walk()
+        yield self
+
+    def manifests(self) -> Iterator[tuple[Node, Manifest]]:
+        """Every manifest below, or the node itself if it is one."""
+        for node in self.walk():
+            if isinstance(node.document, Manifest):
+                yield node, node.document
+
+
+def read_document(reader: ImageReader, descriptor: Descriptor) -> Document:
+    """The manifest or index that `descriptor` names. IntegrityError if it is none."""
+    raw = reader.read_manifest(descriptor)
+    return parse_document(raw, descriptor.media_type, subject=f"manifest {descriptor.digest}")
+
+
+def read_config(reader: BlobReader, manifest: Manifest) -> ImageConfig:
+    """The config of an image. IntegrityError if it is not one, or is larger than any config has reason to be."""
+    subject = f"config {manifest.config.digest}"
+    if manifest.config.size > CONFIG_LIMIT:
+        raise IntegrityError(f"{subject} has {manifest.config.size} bytes; at most {CONFIG_LIMIT} are read")
+    raw = b"".join(reader.open_blob(manifest.config))
+    return parse_config(raw, subject=subject)
+
+
+def read_graph(reader: ImageReader, descriptor: Descriptor, platforms: tuple[Platform, ...] = ()) -> Node:
+    """The whole tree below `descriptor`; with `platforms`, an index is followed only to the manifests that they choose.
+
+    NotFoundError, saying what there is, for a platform that an index does not have.
+    """
+    return _read(reader, descriptor, platforms, _DEPTH_LIMIT)
+
+
+def _read(reader: ImageReader, descriptor: Descriptor, platforms: tuple[Platform, ...], depth: int) -> Node:
+    if depth == 0:
+        raise IntegrityError(f"indexes are nested more than {_DEPTH_LIMIT} deep", where=str(descriptor.digest))
+    document = read_document(reader, descriptor)
+    if isinstance(document, Manifest):
+        return Node(descriptor, document)
+    wanted = tuple(dict.fromkeys(select(document, platform) for platform in platforms)) or document.manifests
+    children = (child for child in wanted if child.media_type in INDEXES + MANIFESTS)
+    return Node(descriptor, document, tuple(_read(reader, child, (), depth - 1) for child in children))
+
+
+def select(index: Index, platform: Platform) -> Descriptor:
+    """The child of `index` that runs on `platform`. NotFoundError, naming those there are, if none does."""
+    offered = [child for child in index.manifests if child.platform is not None]
+    chosen = choose(platform, [child.platform for child in offered if child.platform is not None])
+    for child in offered:
+        if child.platform == chosen:
+            return child
+    known = ", ".join(sorted({str(child.platform) for child in offered if child.platform.os != "unknown"}))  # type: ignore[union-attr]
+    raise NotFoundError(f"there is no image for {platform}", hint=f"there are: {known or 'none with a platform'}")
+
+
+def find_manifest(reader: ImageReader, descriptor: Descriptor, platform: Platform) -> tuple[Descriptor, Manifest]:
+    """The manifest for `platform` at or below `descriptor`. NotFoundError if an index has none."""
+    for _ in range(_DEPTH_LIMIT):
+        document = read_document(reader, descriptor)
+        if isinstance(document, Manifest):
+            return descriptor, document
+        descriptor = select(document, platform)
+    raise IntegrityError(f"indexes are nested more than {_DEPTH_LIMIT} deep", where=str(descriptor.digest))

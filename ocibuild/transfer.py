@@ -1,0 +1,108 @@
+"""Copy an image from any reader to any sink: blobs first and each once, several at a time; then manifests, children before
+parents; names last. The places are known only by their ports, so push, pull, copy and export are this one recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import partial
+
+from ocibuild.events import Emit, Finished, Noted, Stage, Started
+from ocibuild.graph import Node
+from ocibuild.oci.blobs import BlobSource, ImageReader, ImageSink, Outcome
+from ocibuild.oci.descriptor import Descriptor
+from ocibuild.oci.documents import Manifest
+from ocibuild.oci.media_type import is_foreign
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """What became of each blob of an image."""
+
+    outcomes: tuple[tuple[Descriptor, Outcome], ...]
+
+    @property
+    def sent_bytes(self) -> int:
+        """The number of bytes that had to travel."""
+        return sum(descriptor.size for descriptor, outcome in self.outcomes if outcome is Outcome.SENT)
+
+
+def transfer(
+    root: Node, reader: ImageReader, sink: ImageSink, names: Sequence[str], *, jobs: int, emit: Emit
+) -> Transferred:
+    """Make `sink` hold all of `root`, then let `names` point to it.
+
+    Non-distributable layers are left where they are (image-spec layer.md: they SHOULD NOT be uploaded). The first failure
+    stops what has not begun; no manifest is put before every blob is in place.
+    """
+    for digest in dict.fromkeys(layer.digest for _, layer in foreign_layers(root)):
+        emit(Noted(f"layer {digest.short} is not distributable: it stays where its URLs point"))
+    outcomes = put_blobs(blobs_of(root), reader, sink, jobs=jobs, emit=emit)
+    for node in root.walk():
+        _put_manifest(node, sink, emit)
+    for name in names:
+        task = f"tag {name}"
+        emit(Started(task, Stage.TAG, name))
+        sink.tag(root.descriptor, root.document.raw, name)
+        emit(Finished(task, "tagged"))
+    return Transferred(outcomes)
+
+
+def blobs_of(root: Node) -> list[Descriptor]:
+    """Every blob that has to travel with `root`, each digest once: layers in order, then configs."""
+    manifests = [manifest for _, manifest in root.manifests()]
+    layers = [layer for manifest in manifests for layer in manifest.layers if not is_foreign(layer.media_type)]
+    configs = [manifest.config for manifest in manifests]
+    return list({descriptor.digest: descriptor for descriptor in reversed(layers + configs)}.values())[::-1]
+
+
+def foreign_layers(root: Node) -> Iterator[tuple[Manifest, Descriptor]]:
+    """The layers that stay behind."""
+    for _, manifest in root.manifests():
+        for layer in manifest.layers:
+            if is_foreign(layer.media_type):
+                yield manifest, layer
+
+
+def put_blobs(
+    blobs: Sequence[Descriptor], reader: ImageReader, sink: ImageSink, *, jobs: int, emit: Emit
+) -> tuple[tuple[Descriptor, Outcome], ...]:
+    """Make `sink` hold all `blobs`, `jobs` at a time, and say what became of each."""
+    # The largest first: the last thread to finish then has little left to do.
+    ordered = sorted(blobs, key=lambda descriptor: -descriptor.size)
+    return tuple(zip(ordered, _all(partial(_put_blob, reader, sink, emit), ordered, jobs), strict=True))
+
+
+def _put_blob(reader: ImageReader, sink: ImageSink, emit: Emit, descriptor: Descriptor) -> Outcome:
+    task = str(descriptor.digest)
+    emit(Started(task, Stage.SEND, descriptor.digest.short, descriptor.size))
+    try:
+        source = BlobSource(descriptor, partial(reader.open_blob, descriptor), reader.blob_origins(descriptor))
+        outcome = sink.put_blob(source)
+    except BaseException:
+        emit(Finished(task, "failed"))
+        raise
+    emit(Finished(task, outcome.value, descriptor.size))
+    return outcome
+
+
+def _put_manifest(node: Node, sink: ImageSink, emit: Emit) -> None:
+    task = str(node.descriptor.digest)
+    emit(Started(task, Stage.MANIFEST, node.descriptor.digest.short, node.descriptor.size))
+    outcome = sink.put_manifest(node.descriptor, node.document.raw)
+    emit(Finished(task, outcome.value, node.descriptor.size))
+
+
+def _all(work: Callable[[Descriptor], Outcome], blobs: Sequence[Descriptor], jobs: int) -> list[Outcome]:
+    """`work` done on every blob, `jobs` at a time. The first failure is raised as soon as what is under way has ended."""
+    with ThreadPoolExecutor(max(1, min(jobs, len(blobs))), thread_name_prefix="send") as threads:
+        futures = [threads.submit(work, blob) for blob in blobs]
+        done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in waiting:
+            future.cancel()
+        for future in futures:
+            if future in done and (error := future.exception()) is not None:
+                raise error
+        return [future.result() for future in futures]
