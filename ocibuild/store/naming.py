@@ -109,11 +109,8 @@ def choose(entries: Sequence[Entry], name: str | None, *, where: str) -> Descrip
     if not found:
         raise _not_found(entries, name, where)
     if len({entry.descriptor.digest for entry in found}) > 1:
-        asked = "it" if name is None else repr(name)
-        raise UsageError(
-            f"{where} holds several images; {asked} could mean any of {len(found)}",
-            hint=f"name one of: {_listed(found)}",
-        )
+        what = f"{where} holds several images" if name is None else f"{name!r} means several images in {where}"
+        raise UsageError(what, hint=f"name one of: {_listed(found)}")
     return found[0].descriptor
 
 

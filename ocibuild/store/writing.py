@@ -59,8 +59,9 @@ class StagedFile:
     def __init__(self, directory: Path, *, mode: int = FILE_MODE) -> None:
         with disk_errors("write a file", directory):
             self._fd, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=directory)
-            self._path = Path(name)
-            os.fchmod(self._fd, mode)
+        self._path = Path(name)
+        self._mode = mode
+        self._published = False
 
     def __enter__(self) -> Self:
         return self
@@ -71,8 +72,9 @@ class StagedFile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-        with suppress(OSError):  # published, so that it has another name now; or beyond help
-            self._path.unlink()
+        if not self._published:
+            with suppress(OSError):  # the error that led here matters more
+                self._path.unlink()
 
     @property
     def position(self) -> int:
@@ -96,10 +98,12 @@ class StagedFile:
     def publish(self, path: Path) -> None:
         """Makes the file durable, and `path` its name; what stood there is replaced in one step."""
         with disk_errors("write", path):
+            os.fchmod(self._fd, self._mode)
             os.fsync(self._fd)
             fd, self._fd = self._fd, -1
             os.close(fd)
             self._path.replace(path)
+            self._published = True
             sync_directory(path.parent)
 
 

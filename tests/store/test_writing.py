@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from ocibuild.errors import StoreError, UsageError
+from ocibuild.oci.digest import sha256
+from ocibuild.store.writing import BlobWriter, disk_errors, output_file, remove_stale, write_file
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_modes_do_not_depend_on_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_file(tmp_path / "index.json", b"{}")
+        with BlobWriter(tmp_path) as blob:
+            blob.write(b"abc")
+            blob.commit(sha256(b"abc"))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "index.json").stat().st_mode & 0o7777 == 0o644
+    assert (tmp_path / sha256(b"abc").encoded).stat().st_mode & 0o7777 == 0o444
+
+
+@pytest.mark.parametrize("piece", [b"abc", bytearray(b"abc"), memoryview(b"abc"), memoryview(b"xabcx")[1:4]])
+def test_a_blob_takes_every_kind_of_buffer(tmp_path: Path, piece: bytes) -> None:
+    with BlobWriter(tmp_path) as blob:
+        blob.write(piece)
+        blob.write(piece)
+        blob.commit(sha256(b"abcabc"))
+    assert (tmp_path / sha256(b"abcabc").encoded).read_bytes() == b"abcabc"
+
+
+def test_a_blob_that_is_not_committed_leaves_nothing(tmp_path: Path) -> None:
+    with BlobWriter(tmp_path) as blob:
+        blob.write(b"abc")
+    with suppress(KeyboardInterrupt), BlobWriter(tmp_path) as blob:
+        blob.write(b"abc")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_committed_blob_replaces_a_damaged_one(tmp_path: Path) -> None:
+    final = tmp_path / sha256(b"abc").encoded
+    final.write_bytes(b"damaged")
+    with BlobWriter(tmp_path) as blob:
+        blob.write(b"abc")
+        blob.commit(sha256(b"abc"))
+    assert final.read_bytes() == b"abc"
+
+
+def test_a_symbolic_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"keep me")
+    (tmp_path / "index.json").symlink_to("secret")
+    write_file(tmp_path / "index.json", b"{}")
+    assert (tmp_path / "secret").read_bytes() == b"keep me"
+    assert not (tmp_path / "index.json").is_symlink()
+
+
+def test_a_path_that_cannot_be_replaced_keeps_what_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "taken" / "inside").mkdir(parents=True)
+    with pytest.raises(StoreError) as caught:
+        write_file(tmp_path / "taken", b"{}")
+    assert caught.value.where == str(tmp_path / "taken")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_full_disk_is_named_and_leaves_no_file(tmp_path: Path) -> None:
+    """A limit on file sizes stands in for the full disk: it needs no root, and takes the same way through the code."""
+    script = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from ocibuild.errors import StoreError\n"
+        "from ocibuild.store.writing import write_file\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, (4096, {resource.RLIM_INFINITY}))\n"
+        "try:\n"
+        "    write_file(Path(sys.argv[1]) / 'index.json', bytes(5000))\n"
+        "except StoreError as error:\n"
+        "    print(error.what, error.where)\n"
+    )
+    (tmp_path / "index.json").write_bytes(b"before")
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True)
+    assert "cannot write: File too large" in done.stdout
+    assert str(tmp_path) in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["index.json"]
+    assert (tmp_path / "index.json").read_bytes() == b"before"
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EDQUOT, "quota"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "permissions"),
+        (errno.EIO, "fault"),
+    ],
+)
+def test_what_the_system_refuses_is_told_with_a_way_out(number: int, hint: str) -> None:
+    with pytest.raises(StoreError) as caught, disk_errors("write", "/x/blob"):
+        raise OSError(number, os.strerror(number))
+    assert caught.value.what == f"cannot write: {os.strerror(number)}"
+    assert caught.value.where == "/x/blob"
+    assert hint in str(caught.value.hint)
+
+
+def test_only_our_own_old_temporary_files_are_removed(tmp_path: Path) -> None:
+    for name, hours in (("ocibuild-a.tmp", 25), ("ocibuild-b.tmp", 23), ("theirs.tmp", 99), ("ocibuild-x", 99)):
+        (tmp_path / name).touch()
+        age = (tmp_path / name).stat().st_mtime - hours * 3600
+        os.utime(tmp_path / name, (age, age))
+    remove_stale(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ocibuild-b.tmp", "ocibuild-x", "theirs.tmp"]
+    remove_stale(tmp_path / "missing")
+
+
+def test_an_output_follows_links_and_makes_parents(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("new/image.tar")
+    with output_file(tmp_path / "link") as file:
+        file.write(b"abc")
+    assert (tmp_path / "new/image.tar").read_bytes() == b"abc"
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_an_output_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "image.tar").write_bytes(b"before")
+    with suppress(KeyboardInterrupt), output_file(tmp_path / "image.tar") as file:
+        file.write(b"abc")
+        raise KeyboardInterrupt
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"image.tar": b"before"}
+
+
+def test_an_output_is_never_a_device_or_a_directory(tmp_path: Path) -> None:
+    for path in (Path("/dev/null"), tmp_path):
+        with pytest.raises(UsageError, match="is not a file"), output_file(path):
+            pass
+    assert not Path("/dev/null").is_file()
