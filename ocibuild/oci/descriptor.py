@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ocibuild.errors import IntegrityError, UsageError
-from ocibuild.oci.digest import Digest, parse_digest, sha256
+from ocibuild.errors import IntegrityError, quoted
+from ocibuild.oci.digest import Digest, sha256, verify_bytes
+from ocibuild.oci.fields import media_type_in, promised_digest, string_map, text_in, texts_in
 from ocibuild.oci.platform import Platform, platform_from_json
 
 _INT64_MAX = 2**63 - 1
@@ -47,7 +47,7 @@ class Descriptor:
         return document
 
 
-def describe(data: bytes, media_type: str, **facts: Any) -> Descriptor:
+def describe(data: bytes, /, media_type: str, **facts: Any) -> Descriptor:
     """The descriptor of `data`; `facts` are further fields of Descriptor."""
     return Descriptor(media_type, sha256(data), len(data), **facts)
 
@@ -59,43 +59,32 @@ def descriptor_from_json(document: Any, *, subject: str) -> Descriptor:
     """
     if not isinstance(document, dict):
         raise IntegrityError(f"{subject} is not a descriptor")
-    media_type, size, digest = document.get("mediaType"), document.get("size"), document.get("digest")
-    if not isinstance(media_type, str) or not isinstance(digest, str):
+    media_type = media_type_in(document, "mediaType", subject=subject)
+    digest = text_in(document, "digest", subject=subject)
+    size = document.get("size")
+    if media_type is None or digest is None:
         raise IntegrityError(f"{subject} lacks a mediaType or a digest")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _INT64_MAX:
-        raise IntegrityError(f"{subject} has no valid size: {size!r}")
-    try:
-        parsed = parse_digest(digest)
-    except UsageError as error:
-        raise IntegrityError(f"{subject}: {error.what}") from error
-    platform = document.get("platform")
+        raise IntegrityError(f"{subject} has no valid size: {quoted(size)}")
+    parsed = promised_digest(digest, subject=subject)
     return Descriptor(
         media_type=media_type,
         digest=parsed,
         size=size,
-        urls=_strings(document.get("urls"), subject=f"urls of {subject}"),
+        urls=texts_in(document, "urls", subject=subject),
         annotations=string_map(document.get("annotations"), subject=f"annotations of {subject}"),
-        platform=platform_from_json(platform) if isinstance(platform, dict) else None,
-        artifact_type=document.get("artifactType"),
-        data=_embedded(document.get("data"), parsed, size, subject),
+        platform=_platform(document.get("platform"), f"platform of {subject}"),
+        artifact_type=media_type_in(document, "artifactType", subject=subject),
+        data=_embedded(document.get("data"), parsed, size, f"data of {subject}"),
     )
 
 
-def string_map(value: Any, *, subject: str) -> dict[str, str]:
-    """A JSON object of strings, `{}` for null or absence (annotations.md); IntegrityError for anything else."""
+def _platform(value: Any, subject: str) -> Platform | None:
     if value is None:
-        return {}
-    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-        raise IntegrityError(f"{subject} is not a map of strings")
-    return dict(value)
-
-
-def _strings(value: Any, *, subject: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise IntegrityError(f"{subject} is not a list of strings")
-    return tuple(value)
+        return None
+    if not isinstance(value, dict):
+        raise IntegrityError(f"{subject} is not an object: {quoted(value)}")
+    return platform_from_json(value, subject=subject)
 
 
 def _embedded(value: Any, digest: Digest, size: int, subject: str) -> bytes | None:
@@ -103,14 +92,6 @@ def _embedded(value: Any, digest: Digest, size: int, subject: str) -> bytes | No
         return None
     try:
         data = base64.b64decode(value, validate=True)
-    except (binascii.Error, TypeError, ValueError) as error:
-        raise IntegrityError(f"data of {subject} is not base64") from error
-    if len(data) != size or digest.hasher().name != digest.algorithm or _hash(data, digest) != digest.encoded:
-        raise IntegrityError(f"data of {subject} is not the content that its digest names")
-    return data
-
-
-def _hash(data: bytes, digest: Digest) -> str:
-    hasher = digest.hasher()
-    hasher.update(data)
-    return hasher.hexdigest()
+    except (TypeError, ValueError) as error:
+        raise IntegrityError(f"{subject} is not base64") from error
+    return verify_bytes(data, digest, size, subject=subject)

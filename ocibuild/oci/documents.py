@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ocibuild.errors import IntegrityError
+from ocibuild.errors import IntegrityError, quoted
 from ocibuild.oci.codec import CONFIG_LIMIT, decode_object
-from ocibuild.oci.descriptor import Descriptor, describe, descriptor_from_json, string_map
-from ocibuild.oci.digest import Digest, parse_digest
+from ocibuild.oci.descriptor import Descriptor, describe, descriptor_from_json
+from ocibuild.oci.digest import Digest
+from ocibuild.oci.fields import media_type_in, promised_digest, string_map, texts_in
 from ocibuild.oci.media_type import INDEXES, MANIFESTS
 from ocibuild.oci.platform import Platform, platform_from_json
 
@@ -86,50 +87,51 @@ def parse_document(raw: bytes, media_type: str | None, *, subject: str) -> Docum
     contradiction between the two, for a document that is both (CVE-2021-41190), and for any other malformation.
     """
     document = decode_object(raw, subject=subject)
-    if document.get("schemaVersion") != 2:
-        raise IntegrityError(f"{subject} has schemaVersion {document.get('schemaVersion')!r}; only 2 is supported")
-    if "manifests" in document and ("layers" in document or "config" in document):
+    version = document.get("schemaVersion")
+    if not isinstance(version, int) or version != 2:
+        raise IntegrityError(
+            f"{subject} has schemaVersion {quoted(version)}; only 2 is supported",
+            hint="push the image again with a current tool" if version == 1 else None,
+        )
+    is_image = any(document.get(name) is not None for name in ("config", "layers"))
+    if is_image and document.get("manifests") is not None:
         raise IntegrityError(f"{subject} claims to be a manifest and an index at once")
-    declared = document.get("mediaType")
+    declared = media_type_in(document, "mediaType", subject=subject)
     if declared is not None and media_type is not None and declared != media_type:
-        raise IntegrityError(f"{subject} was announced as {media_type} but says it is {declared}")
+        raise IntegrityError(f"{subject} was announced as {quoted(media_type)} but says it is {quoted(declared)}")
     kind = media_type or declared or _guess(document)
-    if kind in INDEXES and "manifests" in document:
+    if kind in INDEXES and "manifests" in document and not is_image:
         return _index(raw, kind, document, subject)
-    if kind in MANIFESTS and "config" in document:
+    if kind in MANIFESTS and document.get("config") is not None:
         return _manifest(raw, kind, document, subject)
-    raise IntegrityError(f"{subject} is no image manifest or index (media type {kind!r})")
+    raise IntegrityError(f"{subject} is no image manifest or index (media type {quoted(kind)})")
 
 
 def parse_config(raw: bytes, *, subject: str) -> ImageConfig:
     """The image config that `raw` holds (image-spec config.md). IntegrityError where it is none."""
     document = decode_object(raw, subject=subject, limit=CONFIG_LIMIT)
-    rootfs = document.get("rootfs")
-    if not isinstance(rootfs, dict) or not isinstance(rootfs.get("diff_ids", []), list):
-        raise IntegrityError(f"{subject} has no rootfs with diff_ids")
-    diff_ids = rootfs.get("diff_ids") or []
-    history = document.get("history") or []
-    if not all(isinstance(text, str) for text in diff_ids):
-        raise IntegrityError(f"{subject} has a diff_id that is no text")
-    if not isinstance(history, list) or not all(isinstance(entry, dict) for entry in history):
+    rootfs, history, settings = (document.get(name) for name in ("rootfs", "history", "config"))
+    if not isinstance(rootfs, dict):
+        raise IntegrityError(f"{subject} is no image config: it has no rootfs")
+    if history is not None and not (isinstance(history, list) and all(isinstance(entry, dict) for entry in history)):
         raise IntegrityError(f"{subject} has a history that is no list of objects")
-    settings = document.get("config")
     if settings is not None and not isinstance(settings, dict):
         raise IntegrityError(f"{subject} has a config that is no object")
+    diff_ids = texts_in(rootfs, "diff_ids", subject=f"rootfs of {subject}")
     return ImageConfig(
         raw=raw,
         document=document,
-        platform=platform_from_json(document),
-        diff_ids=tuple(parse_digest(text) for text in diff_ids),
-        history=tuple(history),
+        platform=platform_from_json(document, subject=subject),
+        diff_ids=tuple(promised_digest(text, subject=f"a diff_id of {subject}") for text in diff_ids),
+        history=tuple(history or ()),
     )
 
 
 def _guess(document: Mapping[str, Any]) -> str | None:
     # image-spec: mediaType SHOULD be there; documents from before that rule are OCI by elimination.
-    if "manifests" in document:
-        return INDEXES[0]
-    return MANIFESTS[0] if "config" in document else None
+    if document.get("config") is not None:
+        return MANIFESTS[0]
+    return INDEXES[0] if "manifests" in document else None
 
 
 def _manifest(raw: bytes, media_type: str, document: Mapping[str, Any], subject: str) -> Manifest:
@@ -137,9 +139,9 @@ def _manifest(raw: bytes, media_type: str, document: Mapping[str, Any], subject:
         raw=raw,
         media_type=media_type,
         config=descriptor_from_json(document["config"], subject=f"config of {subject}"),
-        layers=_descriptors(document.get("layers"), f"layer %d of {subject}"),
+        layers=_descriptors(document.get("layers"), "layer", subject),
         annotations=string_map(document.get("annotations"), subject=f"annotations of {subject}"),
-        artifact_type=document.get("artifactType"),
+        artifact_type=media_type_in(document, "artifactType", subject=subject),
         subject=_subject(document, subject),
     )
 
@@ -148,17 +150,20 @@ def _index(raw: bytes, media_type: str, document: Mapping[str, Any], subject: st
     return Index(
         raw=raw,
         media_type=media_type,
-        manifests=_descriptors(document["manifests"], f"manifest %d of {subject}"),
+        manifests=_descriptors(document["manifests"], "manifest", subject),
         annotations=string_map(document.get("annotations"), subject=f"annotations of {subject}"),
-        artifact_type=document.get("artifactType"),
+        artifact_type=media_type_in(document, "artifactType", subject=subject),
         subject=_subject(document, subject),
     )
 
 
-def _descriptors(value: Any, subject: str) -> tuple[Descriptor, ...]:
+def _descriptors(value: Any, kind: str, subject: str) -> tuple[Descriptor, ...]:
     if value is not None and not isinstance(value, list):
-        raise IntegrityError(f"{subject % 0} is not in a list")
-    return tuple(descriptor_from_json(item, subject=subject % number) for number, item in enumerate(value or (), 1))
+        raise IntegrityError(f"{subject} has {kind}s that are no list")
+    return tuple(
+        descriptor_from_json(item, subject=f"{kind} {number} of {subject}")
+        for number, item in enumerate(value or (), 1)
+    )
 
 
 def _subject(document: Mapping[str, Any], subject: str) -> Descriptor | None:
