@@ -6,7 +6,7 @@ from ocibuild.errors import BuildError, NotFoundError
 from ocibuild.graph import find_manifest, read_config
 from ocibuild.image import BaseImage
 from ocibuild.oci.blobs import ImageReader
-from ocibuild.oci.location import Location, RegistryLocation
+from ocibuild.oci.location import Location, RegistryLocation, name_in
 from ocibuild.oci.platform import Platform
 from ocibuild.plan import Origin
 
@@ -14,8 +14,7 @@ from ocibuild.plan import Origin
 def read_base(reader: ImageReader, location: Location, platform: Platform, origin: Origin | None) -> BaseImage:
     """The base at `location` for `platform`. BuildError, saying which platforms there are, if it has none for it."""
     where = str(origin) if origin else None
-    name = _name_in(location)
-    top = reader.resolve(name)
+    top = reader.resolve(name_in(location))
     try:
         _, manifest = find_manifest(reader, top, platform)
     except NotFoundError as error:
@@ -29,13 +28,6 @@ def read_base(reader: ImageReader, location: Location, platform: Platform, origi
         )
     qualified = location.reference.or_latest() if isinstance(location, RegistryLocation) else None
     return BaseImage(manifest, config, top.digest, _without_digest(str(qualified)) if qualified else None)
-
-
-def _name_in(location: Location) -> str | None:
-    if not isinstance(location, RegistryLocation):
-        return location.name
-    reference = location.reference.or_latest()
-    return str(reference.digest or reference.tag)
 
 
 def _without_digest(name: str) -> str:

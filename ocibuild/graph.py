@@ -9,8 +9,9 @@ from ocibuild.errors import IntegrityError, NotFoundError
 from ocibuild.oci.blobs import BlobReader, ImageReader
 from ocibuild.oci.codec import CONFIG_LIMIT
 from ocibuild.oci.descriptor import Descriptor
+from ocibuild.oci.digest import Digest
 from ocibuild.oci.documents import Document, ImageConfig, Index, Manifest, parse_config, parse_document
-from ocibuild.oci.media_type import INDEXES, MANIFESTS
+from ocibuild.oci.media_type import DOCKER_CONFIG, INDEXES, MANIFESTS, OCI_CONFIG
 from ocibuild.oci.platform import Platform, choose
 
 _DEPTH_LIMIT = 8  # of nested indexes; more is a mistake or an attack
@@ -90,3 +91,12 @@ def find_manifest(reader: ImageReader, descriptor: Descriptor, platform: Platfor
             return descriptor, document
         descriptor = select(document, platform)
     raise IntegrityError(f"indexes are nested more than {_DEPTH_LIMIT} deep", where=str(descriptor.digest))
+
+
+def read_configs(reader: BlobReader, root: Node) -> dict[Digest, ImageConfig]:
+    """The configs of all runnable images at or below `root`, by digest; an artifact's config is not opened."""
+    return {
+        manifest.config.digest: read_config(reader, manifest)
+        for _, manifest in root.manifests()
+        if manifest.config.media_type in (OCI_CONFIG, DOCKER_CONFIG)
+    }

@@ -19,6 +19,8 @@ from tests.peers.tls_proxy import TlsRegistry, tls_proxy
 
 Server = TypeVar("Server")
 
+pytest_plugins = ["tests.fake_registry.fixtures"]
+
 LARGE_INPUTS = {"python_packages", "javascript_packages", "debian_root"}
 
 

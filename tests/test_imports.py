@@ -31,10 +31,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Where the JSON Schemas are, in a wheel and in a checkout.
     "schema_files": FOUNDATION,
     # Copies an image between any reader and any sink.
-    "transfer": {"errors", "events", "oci"},
-    **{name: FOUNDATION | {"oci", "plan", "schema_files"} for name in STAR},
-    "api": FOUNDATION | STAR | {"oci", "plan", "schema_files", "transfer"},
-    "cli": FOUNDATION | {"oci", "plan", "api"},
+    "transfer": {"errors", "events", "oci", "graph"},
+    # Manifests and configs below a name, read through the ports.
+    "graph": FOUNDATION | {"oci"},
+    # A layout and the registries that hold the blobs it lacks, as one reader.
+    "borrowing": {"errors", "oci"},
+    # Base images, and the documents of a plan over them.
+    "bases": FOUNDATION | {"oci", "plan", "graph", "image"},
+    "assembly": FOUNDATION | {"oci", "plan", "image", "bases"},
+    **{name: FOUNDATION | {"oci", "plan", "graph", "schema_files"} for name in STAR},
+    "api": FOUNDATION | STAR | {"oci", "plan", "schema_files", "graph", "transfer", "borrowing", "bases", "assembly"},
+    "cli": FOUNDATION | {"ocibuild", "oci", "plan", "api"},
     "__main__": {"cli"},
 }
 # The only places (modules or packages) where each of these may be imported.

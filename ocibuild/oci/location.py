@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ocibuild.errors import UsageError, quoted
 from ocibuild.oci.reference import Reference, parse_reference
@@ -83,3 +83,19 @@ def parse_output(text: str) -> LocalLocation:
             f"{quoted(text)} is not an output", hint="an output is oci:DIR, oci-archive:FILE or docker-archive:FILE"
         )
     return location
+
+
+def name_in(location: Location) -> str | None:
+    """What the place knows the image as: a tag or a digest. A bare repository means its `latest`, as everywhere."""
+    if not isinstance(location, RegistryLocation):
+        return location.name
+    reference = location.reference.or_latest()
+    return str(reference.digest or reference.tag)
+
+
+def kept_name(location: Location) -> str | None:
+    """The name that a copy of the image keeps: the tagged reference of one out of a registry, else its name in the place."""
+    if not isinstance(location, RegistryLocation):
+        return location.name
+    reference = location.reference.or_latest()
+    return str(replace(reference, digest=None)) if reference.tag else None

@@ -6,6 +6,7 @@ The grammar is that of the distribution project and of distribution-spec ("Pulli
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 
@@ -141,3 +142,30 @@ def _check_repository(repository: str, text: str) -> None:
             hint=f"write {text.replace(written, written.lower())}, or `{{{{ name | lower }}}}` in a spec",
         )
     raise UsageError(f"{quoted(text)} is not an image reference", hint=_HINT)
+
+
+def tags_by_repository(references: Iterable[Reference]) -> dict[Reference, tuple[str, ...]]:
+    """Each repository once, with the tags that are given for it, in order. UsageError for a reference by digest."""
+    repositories: dict[Reference, dict[str, None]] = {}
+    for reference in references:
+        if reference.digest is not None:
+            raise UsageError(
+                f"{reference} is a digest, and an image is sent to a tag", hint="drop the part from `@` on"
+            )
+        tags = repositories.setdefault(replace(reference, tag=None), {})
+        if reference.tag:
+            tags[reference.tag] = None
+    return {repository: tuple(tags) for repository, tags in repositories.items()}
+
+
+def tag_within(reference: Reference, name: str) -> str:
+    """The tag that `name`, a tag or a full reference, means in the repository of `reference`. UsageError if it is elsewhere."""
+    if not any(mark in name for mark in ":/"):
+        return parse_tag(name)
+    new = parse_reference(name)
+    if new.name != reference.name or new.tag is None:
+        raise UsageError(
+            f"{name} is no tag in {reference.name}",
+            hint=f"to have the image there, run `ocibuild copy {reference} {name}`",
+        )
+    return new.tag

@@ -1,0 +1,62 @@
+"""Built layers and bases -> the documents of a plan, in a place that holds images. Works through the ports alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ocibuild.bases import read_base
+from ocibuild.image import BaseImage, PlatformImage, assemble, assemble_index
+from ocibuild.oci.blobs import BlobSource, ImageReader, ImageSink
+from ocibuild.oci.descriptor import Descriptor, describe
+from ocibuild.oci.location import Location
+from ocibuild.oci.platform import Platform
+from ocibuild.plan import BuiltLayer, LayerPlan, Plan, PlatformPlan
+
+Bases = Mapping[PlatformPlan, BaseImage]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An image that was built: its plan, the descriptor of its manifest or index, and the documents of each platform."""
+
+    plan: Plan
+    descriptor: Descriptor
+    images: tuple[PlatformImage, ...]
+
+    @property
+    def name(self) -> str:
+        """`NAME@DIGEST`, or the digest alone where the spec names no image."""
+        digest = self.descriptor.digest
+        return str(self.plan.image.with_digest(digest)) if self.plan.image else str(digest)
+
+
+def read_bases(plans: Sequence[Plan], reader_of: Callable[[Location], ImageReader]) -> Bases:
+    """The base of every platform that has one; what several ask for is read once."""
+    known: dict[tuple[Location, Platform], BaseImage] = {}
+    bases: dict[PlatformPlan, BaseImage] = {}
+    for part in (part for plan in plans for part in plan.platforms):
+        if part.base is not None:
+            key = part.base, part.platform
+            if key not in known:
+                known[key] = read_base(reader_of(part.base), part.base, part.platform, part.base_origin)
+            bases[part] = known[key]
+    return bases
+
+
+def put_image(plan: Plan, layers: Mapping[LayerPlan, BuiltLayer], bases: Bases, sink: ImageSink) -> Built:
+    """Assemble the documents of a plan and put them, children first, where its layers already are."""
+    found = [bases.get(part) for part in plan.platforms]
+    images = tuple(
+        assemble(plan, part, [layers[layer] for layer in part.layers], base)
+        for part, base in zip(plan.platforms, found, strict=True)
+    )
+    for image in images:
+        sink.put_blob(BlobSource(image.config_descriptor, lambda raw=image.config: iter((raw,))))  # type: ignore[misc]
+        sink.put_manifest(image.descriptor, image.manifest)
+    if not plan.is_index:
+        return Built(plan, images[0].descriptor, images)
+    raw = assemble_index(plan, images, found)
+    descriptor = describe(raw, plan.format.index, annotations=dict(plan.index_descriptor_annotations))
+    sink.put_manifest(descriptor, raw)
+    return Built(plan, descriptor, images)
