@@ -60,9 +60,10 @@ class Layout(LayoutReader):
     def open(cls, path: str | Path, *, emit: Emit = silent) -> Self:
         """The layout at `path`. StoreError where there is none, IntegrityError for a version that is not 1.0.0."""
         path = Path(path)
-        if not (path / LAYOUT_FILE).is_file():
-            what = "is no OCI image layout" if path.exists() else "does not exist"
-            raise StoreError(f"{path} {what}", hint=f"`ocibuild build -o oci:{path}` makes one")
+        if not os.path.exists(path):
+            raise StoreError(
+                f"{path} does not exist", hint=f"`ocibuild build -o oci:{path}` makes an image layout there"
+            )
         return cls(path, emit=emit)
 
     @classmethod
@@ -77,7 +78,7 @@ class Layout(LayoutReader):
         make_directory(path / BLOBS / "sha256")
         for directory in (path, path / BLOBS / "sha256"):
             remove_stale(directory)
-        if not all((path / name).exists() for name in (LAYOUT_FILE, INDEX_FILE)):
+        if not all(os.path.exists(path / name) for name in (LAYOUT_FILE, INDEX_FILE)):
             with exclusive(path / LOCK_FILE, emit=emit):
                 _begin(path)
         return cls(path, emit=emit)
@@ -196,7 +197,7 @@ def _refuse_other_content(path: Path) -> None:
 def _begin(path: Path) -> None:
     with disk_errors("write to", path):
         sync_directory(path / BLOBS)
-    if not (path / INDEX_FILE).exists():
+    if not os.path.exists(path / INDEX_FILE):
         write_file(path / INDEX_FILE, encode(index_of([])))
-    if not (path / LAYOUT_FILE).exists():
+    if not os.path.exists(path / LAYOUT_FILE):
         write_file(path / LAYOUT_FILE, encode(LAYOUT_DOCUMENT))

@@ -24,7 +24,7 @@ class TarWriter:
             self._file.write(chunk)
         size = self._file.position - start - tarfile.BLOCKSIZE
         self._file.write(bytes(-size % tarfile.BLOCKSIZE))
-        self._file.overwrite(start, _header(name, size))
+        self._file.overwrite(start, header(name, size))
 
     def finish(self) -> None:
         """Appends the end of the archive, padded as every tar writes it."""
@@ -32,7 +32,8 @@ class TarWriter:
         self._file.write(bytes(-self._file.position % tarfile.RECORDSIZE))
 
 
-def _header(name: str, size: int) -> bytes:
+def header(name: str, size: int) -> bytes:
+    """The one block that stands before a regular file in a tar."""
     info = tarfile.TarInfo(name)
     info.size, info.mode = size, 0o644
     # GNU's binary size field fits into the one block that was left free; a PAX record would not.

@@ -148,7 +148,7 @@ def output_file(path: Path) -> Iterator[StagedFile]:
     UsageError for a path that holds anything but a file: renaming over /dev/null as root would be a sad surprise.
     """
     final = Path(os.path.realpath(path))
-    if final.exists() and not final.is_file():
+    if os.path.exists(final) and not os.path.isfile(final):
         raise UsageError(f"{path} is not a file", hint="name a file that may be made or replaced")
     make_directory(final.parent)
     remove_stale(final.parent)
