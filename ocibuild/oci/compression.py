@@ -29,9 +29,13 @@ _MAGIC = (
 )
 _SKIPPABLE_FRAME = b"\x2a\x4d\x18"  # after one byte 0x50 to 0x5f: RFC 8878 3.1.2; zstd:chunked uses them
 _OUTPUT_STEP = 1 << 20
+# What follows a finished unit is copied: in pieces of this size a stream of very many tiny units stays linear.
+_INPUT_STEP = 1 << 15
 # One 4-byte RLE block of zstd may unpack to 128 KiB, and its interface cannot bound the output of a call: so it is fed
-# in slices, and in tiny ones as soon as a slice grows large, which keeps a bomb's memory flat.
-_ZSTD_SLICE, _ZSTD_SMALL_SLICE = 1024, 64
+# in slices of at most 64 such blocks (8 MiB), and in tiny ones as soon as a slice grows large.
+_ZSTD_SLICE, _ZSTD_SMALL_SLICE = 256, 64
+# A dictionary of xz may have 4 GiB; `xz -9` needs 65 MiB. zstd itself refuses windows of more than 128 MiB.
+_XZ_MEMORY = 1 << 27
 
 _per_thread = threading.local()
 
@@ -67,6 +71,8 @@ def compressor(compression: Compression, level: int | None = None) -> Compressor
         raise UsageError(f"layers cannot be written with {compression.value}", hint="use gzip, zstd or none")
     chosen = _DEFAULT_LEVELS[compression] if level is None else level
     levels = _LEVELS[compression]
+    if chosen not in levels and compression is Compression.NONE:
+        raise UsageError(f"none has no level {chosen}", hint="without compression there is no level: leave it out")
     if chosen not in levels:
         raise UsageError(
             f"{compression.value} has no level {chosen}", hint=f"levels go from {levels.start} to {levels.stop - 1}"
@@ -93,9 +99,8 @@ def unpack(chunks: Iterable[bytes], compression: Compression, *, subject: str) -
     if compression is Compression.NONE:
         yield from chunks
         return
-    start = _UNITS[compression]
     try:
-        yield from _units(iter(chunks), start, subject)
+        yield from _units(chunks, compression, subject)
     except _damage() as error:
         raise IntegrityError(f"{subject} is not valid {compression.value}: {error}") from error
 
@@ -120,19 +125,27 @@ class _Unit(Protocol):
     def feed(self, data: bytes) -> Iterator[bytes]: ...
 
 
-def _units(source: Iterator[bytes], start: Callable[[], _Unit], subject: str) -> Iterator[bytes]:
+def _units(chunks: Iterable[bytes], compression: Compression, subject: str) -> Iterator[bytes]:
     unit: _Unit | None = None
     seen = False
-    for chunk in source:
-        data = chunk
+    for piece in _pieces(chunks):
+        data = piece
         while data:
-            unit, seen = unit or start(), True
+            unit, seen = unit or _UNITS[compression](), True
             yield from unit.feed(data)
             data = unit.rest if unit.finished else b""
             if unit.finished:
                 unit = None
-    if unit is not None or not seen:
+    if not seen:
+        raise IntegrityError(f"{subject} is empty, which is not valid {compression.value}")
+    if unit is not None:
         raise IntegrityError(f"{subject} ends in the middle of its compressed data")
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        for position in range(0, len(chunk), _INPUT_STEP):
+            yield chunk[position : position + _INPUT_STEP]
 
 
 class _GzipUnit:
@@ -151,7 +164,7 @@ class _GzipUnit:
 
 class _XzUnit:
     def __init__(self) -> None:
-        self._engine = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+        self._engine = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
         self.finished, self.rest = False, b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
