@@ -1,0 +1,211 @@
+"""One blob to one repository: mounted if it can be, else sent in the first way that the registry takes.
+
+Every attempt begins with a fresh POST: a session that failed once is not worth saving (docker-registry loses it with any
+lost reply, and its replies to a continued one cannot be trusted). What was stored is not sent again: an attempt after a
+doubtful end begins with a HEAD.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from ocibuild.errors import IntegrityError, NetworkError, OcibuildError, RegistryError
+from ocibuild.events import Advanced
+from ocibuild.oci.blobs import BlobSource, Outcome
+from ocibuild.oci.reference import Reference
+from ocibuild.registry.client import Client, Session
+from ocibuild.registry.exchange import Body, Trouble, UnreachableError, body_of
+from ocibuild.registry.host import Host, Strategy
+from ocibuild.registry.refusal import RefusedError
+from ocibuild.registry.retry import Problem, Retrier, is_lost_session
+
+_REFUSES_THE_FORM = frozenset({404, 405, 413, 416})
+_TOO_SLOW = frozenset({408, 504})
+_BREAKS_BEFORE_CHUNKS = 3
+_LARGEST_CHUNK = 64 * 1024 * 1024
+GiveUpWith = Callable[[Problem, str], OcibuildError]
+
+
+def next_strategy(strategy: Strategy, problem: Problem, breaks: int) -> Strategy:
+    """What to try after `problem` ended a transfer; `breaks` is how often the connection broke during this blob."""
+    if isinstance(problem, UnreachableError):
+        if problem.trouble is Trouble.TIMEOUT:
+            return _after(strategy)
+        return Strategy.CHUNKS if breaks >= _BREAKS_BEFORE_CHUNKS else strategy
+    if problem.refusal.status in _TOO_SLOW or (refuses_the_form(problem)):
+        return _after(strategy)
+    return strategy
+
+
+def refuses_the_form(problem: Problem) -> bool:
+    """Whether the registry has nothing against the blob, but against the way it came."""
+    return (
+        isinstance(problem, RefusedError)
+        and problem.refusal.status in _REFUSES_THE_FORM
+        and not is_lost_session(problem)
+    )
+
+
+class Upload:
+    """The way of one blob, over all its attempts."""
+
+    def __init__(self, host: Host, client: Client, source: BlobSource) -> None:
+        self._host = host
+        self._client = client
+        self._source = source
+        self._meter = _Meter(host, str(source.descriptor.digest))
+        self._strategy = host.upload_strategy
+        self._breaks = 0
+        self._is_doubtful = True
+        self._mount_from = _mountable(source, host.name, client.push.reference)
+
+    def run(self, retrier: Retrier, give_up: GiveUpWith) -> Outcome:
+        """Make the repository hold the blob."""
+        return retrier.run(self._attempt, give_up)
+
+    def _attempt(self) -> Outcome:
+        if self._is_doubtful:
+            was_sent = self._meter.has_counted
+            if self._client.has_blob(self._source.descriptor.digest, self._client.push):
+                return Outcome.SENT if was_sent else Outcome.EXISTS
+            self._is_doubtful = False
+        while True:
+            session = self._open_session()
+            if session is None:
+                return Outcome.MOUNTED
+            try:
+                self._transfer(session)
+            except (RefusedError, UnreachableError) as problem:
+                self._is_doubtful = True
+                strategy = self._strategy
+                self._breaks += isinstance(problem, UnreachableError)
+                self._strategy = next_strategy(strategy, problem, self._breaks)
+                if not refuses_the_form(problem) or self._strategy is strategy:
+                    raise
+            else:
+                self._host.upload_strategy = self._strategy
+                return Outcome.SENT
+
+    def _open_session(self) -> Session | None:
+        """A session, or None where the blob was mounted instead."""
+        digest = self._source.descriptor.digest
+        source, self._mount_from = self._mount_from, None
+        if source is not None:
+            # Whatever goes wrong with a mount (a foreign scope that is not granted, a source that is gone), the blob can
+            # still be sent: under a token for the target alone (ggcr#1404, goharbor#17097, manifest-tool#53).
+            with contextlib.suppress(RefusedError):
+                return self._client.mount(digest, source)
+        return self._client.start_upload(digest)
+
+    def _transfer(self, session: Session) -> None:
+        try:
+            self._send(session)
+        except UnreachableError as problem:
+            if problem.trouble is Trouble.BROKEN:
+                self._cancel(session)
+            raise
+        except RefusedError as problem:
+            if not is_lost_session(problem):
+                self._cancel(session)
+            raise
+        except BaseException:  # the source failed, or the user wants to stop
+            self._cancel(session)
+            raise
+
+    def _send(self, session: Session) -> None:
+        descriptor = self._source.descriptor
+        match self._strategy:
+            case Strategy.WHOLE:
+                self._client.finish_upload(session, descriptor.digest, self._whole())
+            case Strategy.STREAM:
+                session = self._client.patch_upload(session, self._whole())
+                self._client.finish_upload(session, descriptor.digest, None)
+            case Strategy.CHUNKS:
+                self._send_chunks(session)
+
+    def _send_chunks(self, session: Session) -> None:
+        size = max(session.min_chunk, self._host.settings.chunk_size)
+        if size > _LARGEST_CHUNK:
+            raise RegistryError(f"{self._host.name} wants chunks of {size} bytes; at most {_LARGEST_CHUNK} are sent")
+        self._meter.rewind()
+        start = 0
+        for chunk in _regrouped(self._exact(), size):
+            session = self._client.patch_upload(session, body_of(chunk), start=start)
+            start += len(chunk)
+            self._meter.count(len(chunk))
+        self._client.finish_upload(session, self._source.descriptor.digest, None)
+
+    def _whole(self) -> Body:
+        return Body(self._source.descriptor.size, self._metered)
+
+    def _metered(self) -> Iterator[bytes]:
+        self._meter.rewind()
+        for chunk in self._exact():
+            yield chunk
+            self._meter.count(len(chunk))
+
+    def _exact(self) -> Iterator[bytes]:
+        """The blob's bytes, as long as they are what the descriptor says and nobody wants to stop."""
+        descriptor, seen = self._source.descriptor, 0
+        for chunk in self._source.open():
+            if self._host.settings.stop.is_set():
+                raise NetworkError(f"stopped while {descriptor.digest} was being sent")
+            seen += len(chunk)
+            if seen > descriptor.size:
+                break
+            yield chunk
+        if seen != descriptor.size:
+            raise IntegrityError(
+                f"the blob to be sent does not have the {descriptor.size} bytes of its descriptor",
+                where=str(descriptor.digest),
+            )
+
+    def _cancel(self, session: Session) -> None:
+        """Tell the registry that nothing more comes (a SHOULD of the spec); whether it listens does not matter."""
+        with contextlib.suppress(RefusedError, UnreachableError, OcibuildError):
+            self._client.cancel_upload(session)
+
+
+class _Meter:
+    """Progress of one blob. Starting again takes back what was counted."""
+
+    def __init__(self, host: Host, task: str) -> None:
+        self._emit = host.settings.emit
+        self._task = task
+        self._counted = 0
+        self.has_counted = False
+
+    def count(self, amount: int) -> None:
+        """`amount` more bytes are sent."""
+        self._counted += amount
+        self.has_counted = True
+        self._emit(Advanced(self._task, amount))
+
+    def rewind(self) -> None:
+        """All is to be sent again."""
+        if self._counted:
+            self._emit(Advanced(self._task, -self._counted))
+        self._counted = 0
+
+
+def _after(strategy: Strategy) -> Strategy:
+    return Strategy(min(strategy + 1, Strategy.CHUNKS))
+
+
+def _mountable(source: BlobSource, host: str, target: Reference) -> Reference | None:
+    """The first repository of the same registry, other than the target, that holds the blob."""
+    here = (origin for origin in source.origins if origin.host == host and origin.repository != target.repository)
+    return next(here, None)
+
+
+def _regrouped(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes in pieces of exactly `size`, but for the last."""
+    buffer = bytearray()
+    for chunk in chunks:
+        buffer += chunk
+        while len(buffer) >= size:
+            yield bytes(buffer[:size])
+            del buffer[:size]
+    if buffer:
+        yield bytes(buffer)
