@@ -1,0 +1,135 @@
+"""One YAML document and the way from its nodes to rendered values, with findings for what cannot be rendered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ocibuild.errors import OcibuildError
+from ocibuild.findings import Place
+from ocibuild.plan import Origin
+from ocibuild.spec.ledger import Ledger
+from ocibuild.spec.nodes import MapNode, Path, ScalarNode, key_span_of, span_of, walk
+from ocibuild.spec.scope import Scope
+from ocibuild.spec.source import Source, Span
+from ocibuild.spec.template_language import TemplateError
+from ocibuild.spec.values import Value, evaluate, is_template
+
+# What may differ from platform to platform; everything else is said once for the whole image.
+PLATFORM_KEYS = ("base", "config", "labels", "layers", "unset")
+PLATFORM_ANNOTATIONS = ("manifest", "manifest-descriptor")
+
+
+@dataclass(slots=True)
+class Document:
+    """A document of a source. `broken` are the paths of values that no template could give."""
+
+    source: Source
+    root: MapNode
+    ledger: Ledger
+    budget: object = None
+    broken: set[Path] = field(default_factory=set)
+
+    def place(self, path: Path) -> Place:
+        return self.source.place(span_of(self.root, path))
+
+    def key_place(self, path: Path) -> Place:
+        return self.source.place(key_span_of(self.root, path))
+
+    def origin(self, path: Path) -> Origin:
+        return self.source.origin(span_of(self.root, path))
+
+    def origins(self) -> dict[str, Origin]:
+        """Where everything stands, by dotted key (`layers.0.foreign.urls`)."""
+        return {".".join(map(str, path)): self.source.origin(node.span) for path, node in walk(self.root) if path}
+
+    def is_broken(self, path: Path) -> bool:
+        """Whether the value at `path`, or one around it, was complained about already."""
+        return any(path[:length] in self.broken for length in range(len(path) + 1))
+
+
+def refuse_templates_in_keys(document: Document) -> None:
+    """Complains of templates where they stay as they are: a value never decides on the structure."""
+    for path, _ in walk(document.root):
+        if path and isinstance(path[-1], str) and is_template(path[-1]):
+            message = "a key cannot be a template: templates are rendered in values only"
+            document.ledger.add("spec-template-in-key", message, document.key_place(path), "write the key itself")
+
+
+def evaluate_image(document: Document, scope: Scope) -> dict[str, Value]:
+    """What the document says of the image as a whole, rendered. `vars` stays as written."""
+    render, as_written = _renderer(document, scope), _as_written
+    values: dict[str, Value] = {}
+    for key, node in document.root.entries.items():
+        if key == "annotations" and isinstance(node, MapNode):
+            values[key] = _annotations(node, render, for_platform=False)
+        elif key not in PLATFORM_KEYS:
+            values[key] = evaluate(node, (key,), as_written if key == "vars" else render)
+    return values
+
+
+def evaluate_platform(document: Document, scope: Scope, image: dict[str, Value]) -> dict[str, Value]:
+    """The whole document for the platform of `scope`: `image`, and what may differ from platform to platform."""
+    render = _renderer(document, scope)
+    values: dict[str, Value] = {}
+    for key, node in document.root.entries.items():
+        if key == "annotations" and isinstance(node, MapNode):
+            values[key] = {**image[key], **_annotations(node, render, for_platform=True)}
+        else:
+            values[key] = evaluate(node, (key,), render) if key in PLATFORM_KEYS else image[key]
+    return values
+
+
+def render_text(document: Document, scope: Scope, text: str, *, is_file: bool = False) -> str:
+    """`text` rendered within the budget of the document. TemplateError where it cannot be."""
+    from ocibuild.spec import templates
+
+    if not isinstance(document.budget, templates.Budget):
+        document.budget = templates.Budget()
+    return templates.render(text, scope, document.budget, is_file=is_file)
+
+
+def complain(document: Document, path: Path, error: TemplateError | OcibuildError) -> None:
+    """Enters what a template at `path` raised, at the part of it that is meant."""
+    document.broken.add(path)
+    if isinstance(error, OcibuildError):
+        document.ledger.add("spec-template-failed", error.what, document.place(path), error.hint)
+    elif not error.silent:
+        span = locate(document.source, span_of(document.root, path), error)
+        document.ledger.add(error.rule, error.message, document.source.place(span), error.hint)
+
+
+def locate(source: Source, within: Span, fault: TemplateError) -> Span:
+    """The part of `within` that `fault` means: the name, else the first expression, else all of it."""
+    text = source.text[within.start : within.end]
+    name = re.escape(fault.needle or "").replace(r"\.", r"\s*\.\s*")
+    pattern = rf"(?<![\w.]){name}(?!\w)" if name[:1].isalpha() or name[:1] == "_" else name
+    for expression in re.finditer(r"\{[{%].*?(?:[}%]\}|\Z)", text, re.DOTALL):
+        match = re.compile(pattern).search(text, expression.start(), expression.end()) if name else expression
+        if match:
+            return Span(within.start + match.start(), within.start + match.end())
+    return within
+
+
+def _as_written(node: ScalarNode, path: Path) -> str:  # noqa: ARG001 - the shape of a renderer
+    return node.text
+
+
+def _renderer(document: Document, scope: Scope) -> Callable[[ScalarNode, Path], str]:
+    def render(node: ScalarNode, path: Path) -> str:
+        try:
+            return render_text(document, scope, node.text)
+        except (TemplateError, OcibuildError) as error:
+            complain(document, path, error)
+            return node.text
+
+    return render
+
+
+def _annotations(node: MapNode, render: Callable[[ScalarNode, Path], str], *, for_platform: bool) -> dict[str, Value]:
+    return {
+        level: evaluate(value, ("annotations", level), render)
+        for level, value in node.entries.items()
+        if (level in PLATFORM_ANNOTATIONS) == for_platform
+    }

@@ -1,0 +1,207 @@
+"""Spec files -> plans: the recipe. All that is wrong in all files comes out as one SpecError."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ocibuild.errors import SpecError, UsageError
+from ocibuild.findings import Finding, Place
+from ocibuild.plan import Plan
+from ocibuild.spec.compose import compose
+from ocibuild.spec.document import Document
+from ocibuild.spec.ledger import Ledger
+from ocibuild.spec.nodes import MapNode
+from ocibuild.spec.plans import Overrides, Rendering, read_plan, render_document
+from ocibuild.spec.resolved import resolved_documents
+from ocibuild.spec.scope import did_you_mean
+from ocibuild.spec.source import read_source
+from ocibuild.spec.times import parse_seconds
+from ocibuild.spec.variables import declared_names, scope_of
+
+_SPEC_NAME = re.compile(r"(?:.*\.)?ocibuild\.ya?ml")
+_EPOCH = "SOURCE_DATE_EPOCH"
+_VARS = "vars."
+
+__all__ = ["Facts", "Overrides", "find_specs", "load_plans", "render_specs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What specs may know of the world.
+
+    `environ` is asked only for the variables that a spec declares with `env`, and for SOURCE_DATE_EPOCH. `git` gives the
+    facts of the repository around a directory; it is called at most once a file, and only if a template names `git`.
+    """
+
+    environ: Mapping[str, str]
+    git: Callable[[Path], Mapping[str, str]]
+
+
+def find_specs(paths: Sequence[Path]) -> list[Path]:
+    """Files as given; for a directory all specs in and below it, in order of their paths. SpecError where it has none.
+
+    A spec is called ocibuild.yaml, or NAME.ocibuild.yaml (or .yml). Directories whose names begin with a dot are left out.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        specs = sorted(_specs_below(path)) if path.is_dir() else [path]
+        if not specs:
+            hint = "a spec is called ocibuild.yaml or NAME.ocibuild.yaml; begin one with `ocibuild init`"
+            raise _refuse("spec-not-found", "there is no spec in this directory", str(path), hint)
+        found.update(dict.fromkeys(specs))
+    return list(found)
+
+
+def load_plans(paths: Sequence[Path], overrides: Overrides, facts: Facts) -> tuple[Plan, ...]:
+    """One plan for each document of the files and directories at `paths`. SpecError with all findings, in order of place."""
+    files = find_specs(paths)
+    ledger = Ledger()
+    epoch = _epoch(facts, ledger)
+    plans = []
+    for rendering in _renderings(files, overrides, facts, ledger):
+        plan = read_plan(rendering, overrides, epoch)
+        if plan is not None:
+            plans.append((rendering.document, plan))
+    _check_names(plans, ledger)
+    _raise_findings(ledger, files)
+    return tuple(plan for _, plan in plans)
+
+
+def render_specs(paths: Sequence[Path], overrides: Overrides, facts: Facts) -> list[dict[str, Any]]:
+    """The documents at `paths` as they are once templates are rendered, ready to be written as YAML or JSON.
+
+    Where a document comes out differently for its platforms, there is one for each. SpecError as `load_plans`.
+    """
+    files = find_specs(paths)
+    ledger = Ledger()
+    renderings = list(_renderings(files, overrides, facts, ledger))
+    for rendering in renderings:
+        read_plan(rendering, overrides, _epoch(facts, ledger))
+    _raise_findings(ledger, files)
+    return [document for rendering in renderings for document in resolved_documents(rendering)]
+
+
+def _renderings(files: list[Path], overrides: Overrides, facts: Facts, ledger: Ledger) -> Iterator[Rendering]:
+    declared: set[str] = set()
+    sets = {name.removeprefix(_VARS): value for name, value in overrides.sets.items()}
+    complete = True
+    for file in files:
+        documents = _documents(file, ledger)
+        complete = complete and bool(documents)
+        git = _once(facts.git, file.absolute().parent)
+        for document in documents:
+            declared.update(declared_names(document))
+            scope = scope_of(document, sets, facts.environ, git)
+            try:
+                rendering = render_document(document, scope, overrides.platforms)
+            except SpecError as error:
+                ledger.take(error.findings)
+                continue
+            if rendering is not None:
+                yield rendering
+    if complete:
+        _check_sets(sets, declared, ledger)
+
+
+def _documents(file: Path, ledger: Ledger) -> list[Document]:
+    try:
+        source = read_source(file)
+        roots = compose(source, ledger)
+    except SpecError as error:
+        ledger.take(error.findings)
+        return []
+    if not roots:
+        ledger.add(
+            "spec-empty", "there is no spec in this file", Place(str(file)), "`ocibuild init` writes one to begin with"
+        )
+    documents = []
+    for root in roots:
+        if isinstance(root, MapNode):
+            documents.append(Document(source, root, ledger))
+        else:
+            hint = "begin the file with `apiVersion: ocibuild/v1`, and separate several specs with a line `---`"
+            ledger.add("spec-wrong-type", "a spec is a map of keys and values", source.place(root.span), hint)
+    return documents
+
+
+def _once(git: Callable[[Path], Mapping[str, str]], directory: Path) -> Callable[[], Mapping[str, str]]:
+    known: list[Mapping[str, str]] = []
+
+    def ask() -> Mapping[str, str]:
+        if not known:
+            known.append(git(directory))
+        return known[0]
+
+    return ask
+
+
+def _check_sets(sets: Mapping[str, str], declared: set[str], ledger: Ledger) -> None:
+    for name in sets:
+        if name not in declared:
+            hint = did_you_mean(name, declared) or f"declare it in the spec: `vars: {{{name}: ...}}`"
+            ledger.add("spec-unknown-variable", f"no spec declares the variable `{name}`", Place("--set"), hint)
+
+
+def _check_names(plans: list[tuple[Document, Plan]], ledger: Ledger) -> None:
+    unnamed = [(document, plan) for document, plan in plans if not plan.image and not plan.tags]
+    if len(unnamed) > 1 and not len(ledger):
+        for document, _ in unnamed:
+            message = "this image has no name, and is not the only one"
+            ledger.add("spec-unnamed-image", message, document.place(()), "give each `image` and `tags`")
+    seen: dict[str, Document] = {}
+    for document, plan in plans:
+        for name in _names(plan):
+            if name in seen:
+                first = seen[name].place(())
+                message = f"the name {name} is also that of the image at {first.file}:{first.line}"
+                ledger.add("spec-duplicate-image", message, document.place(("tags",)), "give each its own name or tags")
+            seen.setdefault(name, document)
+
+
+def _names(plan: Plan) -> tuple[str, ...]:
+    if plan.image is None:
+        return plan.tags
+    return tuple(map(str, plan.references)) or (plan.image.name,)
+
+
+def _epoch(facts: Facts, ledger: Ledger) -> int | None:
+    text = facts.environ.get(_EPOCH)
+    if not text:
+        return None
+    try:
+        return parse_seconds(text)
+    except UsageError as error:
+        ledger.add("spec-bad-value", error.what, Place(_EPOCH), "set it to a number of seconds, or unset it")
+        return None
+
+
+def _specs_below(directory: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(directory):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            path = Path(folder, name)
+            if _SPEC_NAME.fullmatch(name) and path.is_file():
+                yield path
+
+
+def _raise_findings(ledger: Ledger, files: list[Path]) -> None:
+    if not len(ledger):
+        return
+    ranks = {str(file): rank for rank, file in enumerate(files)}
+
+    def order(finding: Finding) -> tuple[int, str, int, int]:
+        place = finding.place or Place("")
+        return ranks.get(place.file, len(ranks)), place.file, place.line or 0, place.column or 0
+
+    findings = tuple(sorted(ledger.findings, key=order))
+    count = "one problem" if len(findings) == 1 else f"{len(findings)} problems"
+    raise SpecError(f"the spec has {count}", findings)
+
+
+def _refuse(rule: str, message: str, file: str, hint: str) -> SpecError:
+    return SpecError(message, (Finding(rule, message, Place(file), hint),))

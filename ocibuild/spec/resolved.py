@@ -1,0 +1,43 @@
+"""Rendered documents as plain values that can be written as YAML or JSON again, for `ocibuild render`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ocibuild.spec.nodes import Path
+from ocibuild.spec.plans import Rendering
+from ocibuild.spec.values import Value
+
+# Where the schema means numbers and truth values; everything else is text, whatever it looks like.
+_NUMBERS = (("compression", "level"), ("foreign", "size"), ("healthcheck", "retries"))
+_DIRECTORY = "directory"
+_DIRECTORY_DEPTH = 5  # layers, index, files, index, directory
+
+
+def resolved_documents(rendering: Rendering) -> list[dict[str, Any]]:
+    """The document without its `vars`; one for each platform where they differ."""
+    documents: list[dict[str, Any]] = []
+    names: list[list[str]] = []
+    for rendered in rendering.platforms:
+        document = _plain(rendered.spec.value, ())
+        document.pop("vars", None)
+        if document in documents:
+            names[documents.index(document)].append(str(rendered.platform))
+        else:
+            documents.append(document)
+            names.append([str(rendered.platform)])
+    if len(documents) > 1:
+        return [{**document, "platforms": platforms} for document, platforms in zip(documents, names, strict=True)]
+    return documents
+
+
+def _plain(value: Value, path: Path) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item, (*path, key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, (*path, index)) for index, item in enumerate(value)]
+    if path[-2:] in _NUMBERS:
+        return int(value)
+    if path[-1:] == (_DIRECTORY,) and len(path) == _DIRECTORY_DEPTH:
+        return True
+    return str(value)

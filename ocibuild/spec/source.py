@@ -1,0 +1,110 @@
+"""The text of a spec or of a template, and the places in it."""
+
+from __future__ import annotations
+
+import os
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from pathlib import Path
+
+from ocibuild.errors import SpecError
+from ocibuild.findings import Finding, Place
+from ocibuild.plan import Origin
+
+SIZE_LIMIT = 1 << 20
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what YAML 1.1 takes for the end of a line
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a source: offsets in characters, the end not included."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A text under the name that messages use for it. `line_starts` are offsets in characters."""
+
+    name: str
+    text: str
+    line_starts: tuple[int, ...]
+
+    def place(self, span: Span) -> Place:
+        """Where `span` begins, with the line it stands in; the caret ends with that line at the latest."""
+        number = self._line_of(span.start)
+        start, excerpt = self.line_starts[number], self._line(number)
+        width = min(span.end, start + len(excerpt)) - span.start
+        return Place(self.name, number + 1, span.start - start + 1, excerpt, max(width, 1))
+
+    def origin(self, span: Span) -> Origin:
+        """Where `span` begins, as plans remember it."""
+        number = self._line_of(span.start)
+        return Origin(self.name, number + 1, span.start - self.line_starts[number] + 1)
+
+    def line_start(self, line: int) -> int:
+        """The offset at which a (1-based) line begins; the last one for lines beyond the end."""
+        return self.line_starts[min(line, len(self.line_starts)) - 1]
+
+    def _line_of(self, offset: int) -> int:
+        return bisect_right(self.line_starts, offset) - 1
+
+    def _line(self, number: int) -> str:
+        start = self.line_starts[number]
+        match = _BREAK.search(self.text, start)
+        return self.text[start : match.start() if match else len(self.text)]
+
+
+def source_of(name: str, text: str) -> Source:
+    """`text` under `name`, as it is."""
+    return Source(name, text, (0, *(match.end() for match in _BREAK.finditer(text))))
+
+
+def decode(name: str, raw: bytes) -> Source:
+    """The text that `raw` holds. SpecError unless it is UTF-8 of at most 1 MiB without control characters.
+
+    A byte order mark at the very beginning is dropped.
+    """
+    if len(raw) > SIZE_LIMIT:
+        raise _refuse("spec-too-large", f"the file is larger than {SIZE_LIMIT >> 20} MiB", Place(name))
+    try:
+        source = source_of(name, raw.decode().removeprefix("\ufeff"))
+    except UnicodeDecodeError as error:
+        raise _not_utf8(name, raw, error.start) from error
+    if match := _FORBIDDEN.search(source.text):
+        raise _refuse(
+            "spec-control-character",
+            f"the file holds the character U+{ord(match[0]):04X}, which no text file should",
+            source.place(Span(*match.span())),
+            'write it as an escape in double quotes, such as "\\x07", or remove it',
+        )
+    return source
+
+
+def read_source(path: Path) -> Source:
+    """The text of the spec at `path`. SpecError where there is none to be had."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(SIZE_LIMIT + 1)
+    except FileNotFoundError as error:
+        hint = "name another file with -f, or begin one with `ocibuild init`"
+        raise _refuse("spec-not-found", "there is no such file", Place(str(path)), hint) from error
+    except (OSError, ValueError) as error:
+        reason = os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else str(error)
+        raise _refuse("spec-unreadable", f"the file cannot be read: {reason}", Place(str(path))) from error
+    return decode(str(path), raw)
+
+
+def _not_utf8(name: str, raw: bytes, offset: int) -> SpecError:
+    utf16 = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
+    message = "the file is UTF-16, not UTF-8" if utf16 else f"the byte 0x{raw[offset]:02x} is not UTF-8"
+    source = source_of(name, raw.decode(errors="replace"))
+    before = len(raw[:offset].decode())
+    return _refuse("spec-not-utf8", message, source.place(Span(before, before + 1)), "save the file as UTF-8")
+
+
+def _refuse(rule: str, message: str, place: Place, hint: str | None = None) -> SpecError:
+    return SpecError(message, (Finding(rule, message, place, hint),))
