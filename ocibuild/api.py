@@ -1,7 +1,7 @@
 """What ocibuild does, as short recipes. READ FIRST; everything that the command line can do is here.
 
     plans = load([Path("ocibuild.yaml")], overrides, facts)        # YAML -> what to build
-    with open_places(settings) as places:                          # registries, layouts and archives
+    with Places() as places:                                       # registries, layouts and archives
         built = build(plans, output, places)                       # layers, config, manifests, index -> a layout or archive
         push(built[0], places.reader(output), destinations, places)  # checks first, then blobs, manifests, tags
 
@@ -15,16 +15,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import TYPE_CHECKING
 
-from ocibuild.assembly import Built, put_image, read_bases
+from ocibuild import __version__
+from ocibuild.assembly import Built, destinations_of, put_image, read_bases
 from ocibuild.borrowing import BorrowingReader
 from ocibuild.checks.image_rules import ImageUnderCheck, check_image
-from ocibuild.checks.profiles import Profile, profile_for
-from ocibuild.errors import FindingsError, UsageError
-from ocibuild.events import Emit, silent
-from ocibuild.graph import Node, find_manifest, read_configs, read_graph
-from ocibuild.image import BaseImage
+from ocibuild.checks.profiles import Profile, profile_for, profile_named
+from ocibuild.ci.git import git_facts
+from ocibuild.errors import FindingsError, NotFoundError, StoreError, UsageError
+from ocibuild.events import Emit, Stage, silent
+from ocibuild.graph import Node, find_manifest, platforms_of, read_configs, read_graph
+from ocibuild.image import BaseImage, PlatformImage
 from ocibuild.layers.build import build_layers
+from ocibuild.layers.tar import WRITER
 from ocibuild.oci.blobs import ImageReader
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest
@@ -42,43 +47,70 @@ from ocibuild.oci.media_type import is_foreign
 from ocibuild.oci.platform import Platform
 from ocibuild.oci.reference import Reference, tag_within, tags_by_repository
 from ocibuild.plan import LayerPlan, Plan, PlatformPlan
-from ocibuild.registry.repository import Repository
-from ocibuild.registry.session import Registries, Settings
+from ocibuild.registry.credentials import erase_credential, store_credential
+from ocibuild.registry.secret import Login, Secret
+from ocibuild.registry.settings import Settings
+from ocibuild.schema_files import schema_text
 from ocibuild.spec.load import Facts, Overrides, load_plans, render_specs
+from ocibuild.spec.yaml_text import as_yaml
 from ocibuild.store.docker_archive import write_docker_archive
 from ocibuild.store.layout import Layout
 from ocibuild.store.naming import Entry, full_reference, named
 from ocibuild.store.oci_archive import write_oci_archive
 from ocibuild.store.places import open_location
+from ocibuild.store.writing import write_file
 from ocibuild.transfer import Transferred, put_blobs, transfer
 
+if TYPE_CHECKING:
+    from ocibuild.registry.repository import Repository
+    from ocibuild.registry.session import Registries
+
+__all__ = [
+    "DEFAULT_JOBS", "DEFAULT_OUTPUT", "VERSION", "WRITER", "Built", "Entry", "Facts", "Inspection", "Node", "Overrides",
+    "Places", "PlatformImage", "Pushed", "Settings", "as_yaml", "build", "copy", "digest", "git_facts", "images", "inspect",
+    "load", "login", "logout", "profile_named", "push", "push_plans", "render", "schema", "tag", "tags", "write_file",
+]  # fmt: skip
+
+VERSION = __version__
 DEFAULT_OUTPUT = LayoutLocation(".ocibuild/layout")
-DEFAULT_JOBS = 4
+DEFAULT_JOBS = 4  # uploads at once: what registries bear well
 
 
 class Places:
-    """Wherever images are: opens readers and sinks for locations."""
+    """Wherever images are: opens readers and sinks for locations. A context manager; connections are closed at its end."""
 
-    def __init__(self, registries: Registries, emit: Emit = silent) -> None:
-        self._registries = registries
+    def __init__(self, settings: Settings | None = None, emit: Emit = silent) -> None:
+        self._settings = settings or Settings(emit=emit)
+        self._registries: Registries | None = None
+        self._lock = Lock()
         self.emit = emit
+
+    def __enter__(self) -> Places:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._registries is not None:
+            self._registries.close()
 
     def repository(self, reference: Reference) -> Repository:
         """The repository of a reference, to read from and to write to."""
-        return self._registries.repository(reference)
+        return self.registries.repository(reference)
+
+    @property
+    def registries(self) -> Registries:
+        """All registries of this command. What needs none never pays for the network's code."""
+        from ocibuild.registry.session import Registries
+
+        with self._lock:
+            if self._registries is None:
+                self._registries = Registries(self._settings)
+            return self._registries
 
     def reader(self, location: Location) -> ImageReader:
         """The place to read from. A layout borrows blobs that it lacks from where they are."""
         if isinstance(location, RegistryLocation):
             return self.repository(location.reference)
         return BorrowingReader(open_location(location), self.repository)
-
-
-@contextmanager
-def open_places(settings: Settings | None = None, emit: Emit = silent) -> Iterator[Places]:
-    """The places of one command; connections are closed at its end."""
-    with Registries(settings or Settings(), emit=emit) as registries:
-        yield Places(registries, emit)
 
 
 def load(paths: Sequence[Path], overrides: Overrides, facts: Facts) -> tuple[Plan, ...]:
@@ -114,7 +146,7 @@ def build(
 
 
 def push(
-    image: Built | Descriptor,
+    image: Descriptor,
     reader: ImageReader,
     destinations: Sequence[Reference],
     places: Places,
@@ -126,18 +158,40 @@ def push(
 
     FindingsError before any request if it breaks a rule of a destination's profile.
     """
-    descriptor = image.descriptor if isinstance(image, Built) else image
-    root = read_graph(reader, descriptor)
+    root = read_graph(reader, image)
     repositories = tags_by_repository(destinations)
     for repository in repositories:
         _refuse_findings(root, reader, str(repository), profile or profile_for(repository.host))
     return tuple(
         Pushed(
-            repository.with_digest(descriptor.digest),
+            repository.with_digest(image.digest),
             tags,
-            transfer(root, reader, places.repository(repository), tags, jobs=jobs, emit=places.emit),
+            transfer(root, reader, places.repository(repository), tags, stage=Stage.SEND, jobs=jobs, emit=places.emit),
         )
         for repository, tags in repositories.items()
+    )
+
+
+def push_plans(
+    plans: Sequence[Plan],
+    output: LocalLocation,
+    destinations: Sequence[Reference],
+    places: Places,
+    *,
+    profile: Profile | None = None,
+    jobs: int = DEFAULT_JOBS,
+) -> tuple[Pushed, ...]:
+    """Push what was built of `plans` in `output`: to the destinations that are given, else to each plan's own.
+
+    UsageError where nothing says where to; NotFoundError where a plan was not built. Both before any request.
+    """
+    targets = [destinations_of(plan, destinations) for plan in plans]
+    reader = places.reader(output)
+    images = [_find_built(plan, reader, output) for plan in plans]
+    return tuple(
+        pushed
+        for image, references in zip(images, targets, strict=True)
+        for pushed in push(image, reader, references, places, profile=profile, jobs=jobs)
     )
 
 
@@ -167,11 +221,11 @@ def copy(
     if isinstance(destination, RegistryLocation):
         reference = destination.reference
         tags = (reference.tag,) if reference.tag else ()
-        transfer(root, reader, places.repository(reference), tags, jobs=jobs, emit=places.emit)
+        transfer(root, reader, places.repository(reference), tags, stage=Stage.SEND, jobs=jobs, emit=places.emit)
     elif isinstance(destination, LayoutLocation):
         layout = Layout.create(destination.path, emit=places.emit)
         name = destination.name or kept_name(source)
-        transfer(root, reader, layout, (name,) if name else (), jobs=jobs, emit=places.emit)
+        transfer(root, reader, layout, (name,) if name else (), stage=Stage.FETCH, jobs=jobs, emit=places.emit)
         if name is None:
             layout.name(root.descriptor)
     else:
@@ -204,11 +258,20 @@ def digest(location: Location, places: Places, *, platform: Platform | None = No
     return (find_manifest(reader, top, platform)[0] if platform else top).digest
 
 
-def names(location: Location, places: Places) -> Sequence[str] | Sequence[Entry]:
-    """The tags of a repository, or the images of a layout or an archive."""
-    if isinstance(location, RegistryLocation):
-        return places.repository(location.reference).tags()
-    return open_location(location).entries()
+def tags(location: RegistryLocation, places: Places) -> tuple[str, ...]:
+    """All tags of a repository, sorted."""
+    return places.repository(location.reference).tags()
+
+
+def images(location: LocalLocation) -> tuple[tuple[Entry, tuple[Platform, ...]], ...]:
+    """The images of a layout or an archive, each with its platforms."""
+    reader = open_location(location)
+    return tuple((entry, platforms_of(reader, entry.descriptor)) for entry in reader.entries())
+
+
+def schema() -> str:
+    """The JSON Schema of specs."""
+    return schema_text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +290,22 @@ def inspect(location: Location, places: Places, *, platform: Platform | None = N
     return Inspection(location, root, read_configs(reader, root))
 
 
+def login(registry: str, username: str, secret: str, settings: Settings) -> str:
+    """Try a user name and a password or token at a registry, then keep them; where, in words. AuthError keeps nothing."""
+    from ocibuild.registry.login import parse_registry, verify_login
+
+    host, credential = parse_registry(registry), Login(username, Secret(secret))
+    verify_login(host, credential, settings)
+    return store_credential(host, credential)
+
+
+def logout(registry: str) -> str | None:
+    """Forget what `login` kept for a registry; from where, in words, or None if there was nothing."""
+    from ocibuild.registry.login import parse_registry
+
+    return erase_credential(parse_registry(registry))
+
+
 def _all_layers(plans: Sequence[Plan]) -> Iterator[LayerPlan]:
     return (layer for plan in plans for part in plan.platforms for layer in part.layers)
 
@@ -242,7 +321,7 @@ def _take_base_layers(
         if not self_contained:
             return
     if location is not None:
-        put_blobs(layers, places.reader(location), layout, jobs=jobs, emit=places.emit)
+        put_blobs(layers, places.reader(location), layout, stage=Stage.FETCH, jobs=jobs, emit=places.emit)
 
 
 @contextmanager
@@ -261,11 +340,21 @@ def _deliver(built: Sequence[Built], layout: Layout, output: LocalLocation) -> N
     """Last of all, give the images their names."""
     if isinstance(output, LayoutLocation):
         for image in built:
-            references = image.plan.references or (image.plan.image,)
-            for reference in references:
-                layout.name(image.descriptor, reference=reference)
+            for tag in image.plan.tags or (None,):
+                layout.name(image.descriptor, reference=image.plan.image, tag=tag)
     else:
         _write_archive([(image.descriptor, image.plan.references) for image in built], layout, output)
+
+
+def _find_built(plan: Plan, reader: ImageReader, output: LocalLocation) -> Descriptor:
+    """What `build` put into `output` for this plan."""
+    name = next(iter((*map(str, plan.references), *plan.tags)), str(plan.image) if plan.image else None)
+    try:
+        return reader.resolve(name)
+    except (NotFoundError, StoreError) as error:
+        raise NotFoundError(
+            f"{name or 'the image'} is not in {output}", where=error.where, hint="run `ocibuild build` first"
+        ) from error
 
 
 def _write_archive(

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ocibuild.bases import read_base
+from ocibuild.errors import UsageError
 from ocibuild.image import BaseImage, PlatformImage, assemble, assemble_index
 from ocibuild.oci.blobs import BlobSource, ImageReader, ImageSink
 from ocibuild.oci.descriptor import Descriptor, describe
 from ocibuild.oci.location import Location
 from ocibuild.oci.platform import Platform
+from ocibuild.oci.reference import Reference
 from ocibuild.plan import BuiltLayer, LayerPlan, Plan, PlatformPlan
 
 Bases = Mapping[PlatformPlan, BaseImage]
@@ -60,3 +62,28 @@ def put_image(plan: Plan, layers: Mapping[LayerPlan, BuiltLayer], bases: Bases, 
     descriptor = describe(raw, plan.format.index, annotations=dict(plan.index_descriptor_annotations))
     sink.put_manifest(descriptor, raw)
     return Built(plan, descriptor, images)
+
+
+def destinations_of(plan: Plan, given: Sequence[Reference] = ()) -> tuple[Reference, ...]:
+    """Where a plan's image goes: to the destinations that are given, under the plan's tags where one has none, else to its own.
+
+    UsageError where there is no place, or no tag.
+    """
+    if not given and plan.image is None:
+        raise UsageError(
+            "there is nowhere to push to: the spec has no `image`",
+            where=str(plan.origin) if plan.origin else None,
+            hint="add `image: HOST/NAME` to the spec, or name a destination",
+        )
+    places = given or ((plan.image,) if plan.image else ())
+    if not plan.tags and any(not place.tag for place in places):
+        raise UsageError(
+            "there is no tag to push: the spec has no `tags`",
+            where=str(plan.origin) if plan.origin else None,
+            hint="add `tags:` to the spec, or name one with -t TAG",
+        )
+    return tuple(
+        reference
+        for place in places
+        for reference in ((place,) if place.tag else tuple(place.with_tag(tag) for tag in plan.tags))
+    )

@@ -100,3 +100,15 @@ def read_configs(reader: BlobReader, root: Node) -> dict[Digest, ImageConfig]:
         for _, manifest in root.manifests()
         if manifest.config.media_type in (OCI_CONFIG, DOCKER_CONFIG)
     }
+
+
+def platforms_of(reader: ImageReader, descriptor: Descriptor) -> tuple[Platform, ...]:
+    """The platforms that an image is for; none for an artifact."""
+    document = read_document(reader, descriptor)
+    if isinstance(document, Index):
+        return tuple(
+            child.platform for child in document.manifests if child.platform and child.platform.os != "unknown"
+        )
+    if document.config.media_type not in (OCI_CONFIG, DOCKER_CONFIG):
+        return ()
+    return (read_config(reader, document).platform,)

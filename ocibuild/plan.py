@@ -284,3 +284,9 @@ class Plan:
     def references(self) -> tuple[Reference, ...]:
         """Every tagged name of the image; empty where the spec gives no image or no tags."""
         return tuple(self.image.with_tag(tag) for tag in self.tags) if self.image else ()
+
+    @property
+    def compressors(self) -> list[str]:
+        """The fingerprints of all compressors that the layers are packed with: what decides digests besides the sources."""
+        layers = (layer for part in self.platforms for layer in part.layers)
+        return sorted({layer.compressor.fingerprint for layer in layers if isinstance(layer, FilesLayer)})

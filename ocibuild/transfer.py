@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 
-from ocibuild.events import Emit, Finished, Noted, Stage, Started
+from ocibuild.events import Advanced, Emit, Finished, Noted, Stage, Started
 from ocibuild.graph import Node
 from ocibuild.oci.blobs import BlobSource, ImageReader, ImageSink, Outcome
 from ocibuild.oci.descriptor import Descriptor
@@ -30,16 +30,23 @@ class Transferred:
 
 
 def transfer(
-    root: Node, reader: ImageReader, sink: ImageSink, names: Sequence[str], *, jobs: int, emit: Emit
+    root: Node,
+    reader: ImageReader,
+    sink: ImageSink,
+    names: Sequence[str],
+    *,
+    jobs: int,
+    emit: Emit,
+    stage: Stage = Stage.SEND,
 ) -> Transferred:
     """Make `sink` hold all of `root`, then let `names` point to it.
 
-    Non-distributable layers are left where they are (image-spec layer.md: they SHOULD NOT be uploaded). The first failure
+    `stage` is what progress calls it: a registry is sent to, a place on disk fetches. Non-distributable layers are left where they are (image-spec layer.md: they SHOULD NOT be uploaded). The first failure
     stops what has not begun; no manifest is put before every blob is in place.
     """
     for digest in dict.fromkeys(layer.digest for _, layer in foreign_layers(root)):
         emit(Noted(f"layer {digest.short} is not distributable: it stays where its URLs point"))
-    outcomes = put_blobs(blobs_of(root), reader, sink, jobs=jobs, emit=emit)
+    outcomes = put_blobs(blobs_of(root), reader, sink, stage=stage, jobs=jobs, emit=emit)
     for node in root.walk():
         _put_manifest(node, sink, emit)
     for name in names:
@@ -67,25 +74,36 @@ def foreign_layers(root: Node) -> Iterator[tuple[Manifest, Descriptor]]:
 
 
 def put_blobs(
-    blobs: Sequence[Descriptor], reader: ImageReader, sink: ImageSink, *, jobs: int, emit: Emit
+    blobs: Sequence[Descriptor], reader: ImageReader, sink: ImageSink, *, jobs: int, emit: Emit, stage: Stage
 ) -> tuple[tuple[Descriptor, Outcome], ...]:
     """Make `sink` hold all `blobs`, `jobs` at a time, and say what became of each."""
     # The largest first: the last thread to finish then has little left to do.
     ordered = sorted(blobs, key=lambda descriptor: -descriptor.size)
-    return tuple(zip(ordered, _all(partial(_put_blob, reader, sink, emit), ordered, jobs), strict=True))
+    put = partial(_put_blob, reader, sink, stage, emit)
+    return tuple(zip(ordered, _all(put, ordered, jobs), strict=True))
 
 
-def _put_blob(reader: ImageReader, sink: ImageSink, emit: Emit, descriptor: Descriptor) -> Outcome:
+def _put_blob(reader: ImageReader, sink: ImageSink, stage: Stage, emit: Emit, descriptor: Descriptor) -> Outcome:
     task = str(descriptor.digest)
-    emit(Started(task, Stage.SEND, descriptor.digest.short, descriptor.size))
+    emit(Started(task, stage, descriptor.digest.short, descriptor.size))
+    opener = partial(reader.open_blob, descriptor)
+    if stage is Stage.FETCH:
+        opener = partial(_counted, opener, task, emit)
     try:
-        source = BlobSource(descriptor, partial(reader.open_blob, descriptor), reader.blob_origins(descriptor))
-        outcome = sink.put_blob(source)
+        outcome = sink.put_blob(BlobSource(descriptor, opener, reader.blob_origins(descriptor)))
     except BaseException:
         emit(Finished(task, "failed"))
         raise
-    emit(Finished(task, outcome.value, descriptor.size))
+    done = "fetched" if stage is Stage.FETCH and outcome is Outcome.SENT else outcome.value
+    emit(Finished(task, done, descriptor.size))
     return outcome
+
+
+def _counted(opener: Callable[[], Iterator[bytes]], task: str, emit: Emit) -> Iterator[bytes]:
+    """The bytes of a blob, with progress; a registry that is sent to counts what goes out itself."""
+    for chunk in opener():
+        emit(Advanced(task, len(chunk)))
+        yield chunk
 
 
 def _put_manifest(node: Node, sink: ImageSink, emit: Emit) -> None:

@@ -40,7 +40,7 @@ def together(*decorators: Callable[[Command], Command]) -> Callable[[Command], C
     return apply
 
 
-class KeyValue(click.ParamType):
+class KeyValue(click.ParamType[tuple[str, str]]):
     """`KEY=VALUE`."""
 
     name = "KEY=VALUE"
@@ -54,7 +54,7 @@ class KeyValue(click.ParamType):
         return key, text
 
 
-class LeveledKeyValue(click.ParamType):
+class LeveledKeyValue(click.ParamType[tuple[tuple[str, str, str], ...]]):
     """`[LEVEL:]KEY=VALUE`, as `docker buildx --annotation` takes it; several levels are separated by commas."""
 
     name = "[LEVEL:]KEY=VALUE"
@@ -100,11 +100,13 @@ registry_options = together(
     option("--client-key", type=click.Path(dir_okay=False), metavar="FILE", help="Key of the client certificate, if it is in a file of its own."),
 )  # fmt: skip
 
+verbose_option = option("-v", "--verbose", count=True, help="Show every exchange with registries, without secrets.")
+
 progress_options = together(
     option("--progress", type=click.Choice(["auto", "plain", "json", "quiet"]), default="auto", show_default=True,
            help="How progress is shown on stderr."),
     option("-q", "--quiet", is_flag=True, help="No progress: errors and the result only."),
-    option("-v", "--verbose", count=True, help="Show every exchange with registries, without secrets."),
+    verbose_option,
 )  # fmt: skip
 
 jobs_option = option(

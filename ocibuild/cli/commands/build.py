@@ -1,0 +1,60 @@
+"""`ocibuild build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ocibuild import api
+from ocibuild.cli.options import (
+    jobs_option,
+    json_option,
+    option,
+    output_option,
+    progress_options,
+    registry_options,
+    spec_options,
+)
+from ocibuild.cli.results import built_as_json, metadata_file, print_json, pushed_as_json
+from ocibuild.cli.session import default_jobs, opened_places, plans
+from ocibuild.errors import UsageError
+from ocibuild.oci.location import DockerArchiveLocation, parse_output
+
+
+@click.command("build")
+@spec_options
+@output_option
+@option("--push", is_flag=True, help="Then push to the image and tags of each spec.")
+@option(
+    "--metadata-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write what was built as JSON.",
+)
+@json_option
+@jobs_option
+@progress_options
+@registry_options
+def command(**options: Any) -> None:
+    """Build the images of specs, for all their platforms, and print NAME@DIGEST of each.
+
+    The result is an OCI layout (.ocibuild/layout unless -o says otherwise), ready for `ocibuild push`. The same sources give
+    the same digest on every machine.
+    """
+    output = parse_output(options["output"])
+    wanted = plans(options)
+    jobs = options["jobs"] or default_jobs()
+    if options["push"] and isinstance(output, DockerArchiveLocation):
+        raise UsageError("an image is not pushed out of a docker-archive", hint="build to oci:DIR or oci-archive:FILE")
+    with opened_places(options) as places:
+        built = api.build(wanted, output, places, self_contained=output != api.DEFAULT_OUTPUT, jobs=jobs)
+        pushed = api.push_plans(wanted, output, (), places) if options["push"] else ()
+    if options["metadata_file"]:
+        metadata_file(options["metadata_file"], built)
+    if options["as_json"]:
+        print_json({"images": built_as_json(built), **({"pushed": pushed_as_json(pushed)} if options["push"] else {})})
+    else:
+        for image in built:
+            click.echo(image.name)

@@ -1,0 +1,23 @@
+"""`ocibuild digest`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ocibuild import api
+from ocibuild.cli.options import platform_option, progress_options, registry_options
+from ocibuild.cli.session import chosen_platform, opened_places
+from ocibuild.oci.location import parse_location
+
+
+@click.command("digest")
+@click.argument("image")
+@platform_option
+@progress_options
+@registry_options
+def command(image: str, **options: Any) -> None:
+    """Print the digest that IMAGE (a reference, oci:DIR[:NAME], ...) leads to."""
+    with opened_places(options) as places:
+        click.echo(str(api.digest(parse_location(image), places, platform=chosen_platform(options["platform"]))))

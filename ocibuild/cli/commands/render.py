@@ -1,0 +1,24 @@
+"""`ocibuild render`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ocibuild import api
+from ocibuild.cli.options import json_option, spec_options
+from ocibuild.cli.results import print_json
+from ocibuild.cli.session import facts, overrides, spec_files
+
+
+@click.command("render")
+@spec_options
+@json_option
+def command(**options: Any) -> None:
+    """Print each spec with its variables and templates filled in, as it will be built."""
+    documents = api.render(spec_files(options), overrides(options), facts())
+    if options["as_json"]:
+        print_json({"specs": list(documents)})
+    else:
+        click.echo(api.as_yaml(documents), nl=False)

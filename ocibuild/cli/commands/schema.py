@@ -1,0 +1,13 @@
+"""`ocibuild schema`."""
+
+from __future__ import annotations
+
+import click
+
+from ocibuild import api
+
+
+@click.command("schema")
+def command() -> None:
+    """Print the JSON Schema (draft-07) of specs, for editors and other tools."""
+    click.echo(api.schema(), nl=False)

@@ -1,0 +1,92 @@
+"""Results as stdout shows them: JSON documents with stable keys, tables, the metadata file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ocibuild import api
+from ocibuild.cli.messages import printable
+
+SCHEMA_VERSION = 1
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps({"schemaVersion": SCHEMA_VERSION, **document}, indent=2, ensure_ascii=False))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns under an upper-case header, no borders."""
+    shown = [tuple(header), *(tuple(printable(cell) for cell in row) for row in rows)]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(header))]
+    lines = ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
+    return "\n".join(lines) + "\n"
+
+
+def built_as_json(built: Sequence[api.Built]) -> list[dict[str, Any]]:
+    """Each image that was built, with its platforms."""
+    return [
+        {
+            "name": image.plan.image.name if image.plan.image else None,
+            "tags": list(image.plan.tags),
+            "digest": str(image.descriptor.digest),
+            "mediaType": image.descriptor.media_type,
+            "size": image.descriptor.size,
+            "platforms": [_platform_as_json(part) for part in image.images],
+        }
+        for image in built
+    ]
+
+
+def _platform_as_json(part: api.PlatformImage) -> dict[str, Any]:
+    return {
+        "platform": str(part.descriptor.platform),
+        "digest": str(part.descriptor.digest),
+        "config": str(part.config_descriptor.digest),
+        "layers": [layer.to_json() for layer in part.layers],
+    }
+
+
+def pushed_as_json(pushed: Sequence[api.Pushed]) -> list[dict[str, Any]]:
+    """Each destination, with what became of every blob."""
+    return [
+        {
+            "name": one.reference.name,
+            "digest": str(one.reference.digest),
+            "tags": list(one.tags),
+            "sentBytes": one.transferred.sent_bytes,
+            "blobs": [
+                {"digest": str(descriptor.digest), "size": descriptor.size, "outcome": outcome.value}
+                for descriptor, outcome in one.transferred.outcomes
+            ],
+        }
+        for one in pushed
+    ]
+
+
+def metadata_file(path: Path, built: Sequence[api.Built]) -> None:
+    """Write what was built, under the keys that users of `docker buildx build --metadata-file` know.
+
+    One image gives one object, several a list of them.
+    """
+    documents = [_metadata(image) for image in built]
+    api.write_file(path, json.dumps(documents[0] if len(documents) == 1 else documents, indent=2).encode() + b"\n")
+
+
+def _metadata(image: api.Built) -> dict[str, Any]:
+    single = image.images[0] if len(image.images) == 1 else None
+    return {
+        "containerimage.digest": str(image.descriptor.digest),
+        "containerimage.descriptor": image.descriptor.to_json(),
+        **({"containerimage.config.digest": str(single.config_descriptor.digest)} if single else {}),
+        **({"image.name": ",".join(map(str, image.plan.references))} if image.plan.references else {}),
+        "ocibuild.version": api.VERSION,
+        "ocibuild.writer": api.WRITER,
+        "ocibuild.compressors": image.plan.compressors,
+        "ocibuild.platforms": [_platform_as_json(part) for part in image.images],
+    }

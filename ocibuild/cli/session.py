@@ -1,0 +1,84 @@
+"""From the shared options to what the api takes: places, overrides, facts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ocibuild import api
+from ocibuild.cli.messages import say
+from ocibuild.cli.options import DEFAULT_FILE
+from ocibuild.cli.progress import progress
+from ocibuild.errors import UsageError
+from ocibuild.events import Emit
+from ocibuild.oci.platform import Platform, parse_platform
+from ocibuild.plan import Plan
+
+
+@contextmanager
+def opened_places(options: dict[str, Any]) -> Iterator[api.Places]:
+    """The places of one command, with progress shown as the options say."""
+    with (
+        progress(options.get("progress", "auto"), quiet=options.get("quiet", False)) as emit,
+        api.Places(registry_settings(options, emit), emit) as places,
+    ):
+        yield places
+
+
+def registry_settings(options: dict[str, Any], emit: Emit) -> api.Settings:
+    """How registries are spoken to, as the options say."""
+    certificate = options.get("client_cert")
+    return api.Settings(
+        plain_http=frozenset(options.get("plain_http", ())),
+        ca_file=options.get("ca_cert"),
+        client_cert=(certificate, options.get("client_key")) if certificate else None,
+        trace=say if options.get("verbose") else None,
+        emit=emit,
+    )
+
+
+def spec_files(options: dict[str, Any]) -> list[Path]:
+    """The spec files that were named, or the default one. UsageError if that does not exist."""
+    files = list(options["files"]) or [Path(DEFAULT_FILE)]
+    for file in files:
+        if not file.exists():
+            raise UsageError(
+                f"there is no spec {str(file)!r}",
+                where=str(Path.cwd()),
+                hint="`ocibuild init` writes a first one; `-f PATH` names another",
+            )
+    return files
+
+
+def overrides(options: dict[str, Any]) -> api.Overrides:
+    """What the command line adds to specs."""
+    return api.Overrides(
+        sets=dict(options["sets"]),
+        platforms=tuple(name for names in options["platforms"] for name in names.split(",")),
+        tags=tuple(options["tags"]),
+        labels=tuple(options["labels"]),
+        annotations=tuple(entry for entries in options["annotations"] for entry in entries),
+    )
+
+
+def facts() -> api.Facts:
+    """What specs may know of the world."""
+    return api.Facts(environ=os.environ, git=api.git_facts)
+
+
+def plans(options: dict[str, Any]) -> tuple[Plan, ...]:
+    """The plans that the options name."""
+    return api.load(spec_files(options), overrides(options), facts())
+
+
+def chosen_platform(text: str | None) -> Platform | None:
+    """The platform of `--platform`, where a command takes one."""
+    return parse_platform(text) if text else None
+
+
+def default_jobs() -> int:
+    """The number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
