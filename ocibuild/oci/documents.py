@@ -13,7 +13,7 @@ from ocibuild.errors import IntegrityError, quoted
 from ocibuild.oci.codec import CONFIG_LIMIT, decode_object
 from ocibuild.oci.descriptor import Descriptor, describe, descriptor_from_json
 from ocibuild.oci.digest import Digest
-from ocibuild.oci.fields import media_type_in, promised_digest, string_map, texts_in
+from ocibuild.oci.fields import media_type_in, object_in, promised_digest, string_map, text_in, texts_in
 from ocibuild.oci.media_type import INDEXES, MANIFESTS
 from ocibuild.oci.platform import Platform, platform_from_json
 
@@ -108,15 +108,17 @@ def parse_document(raw: bytes, media_type: str | None, *, subject: str) -> Docum
 
 
 def parse_config(raw: bytes, *, subject: str) -> ImageConfig:
-    """The image config that `raw` holds (image-spec config.md). IntegrityError where it is none."""
+    """The image config that `raw` holds (image-spec config.md). IntegrityError where it is none.
+
+    The members of `settings` that have a meaning are of the right type, or null; what their text says is not judged here.
+    """
     document = decode_object(raw, subject=subject, limit=CONFIG_LIMIT)
-    rootfs, history, settings = (document.get(name) for name in ("rootfs", "history", "config"))
+    rootfs, history = document.get("rootfs"), document.get("history")
     if not isinstance(rootfs, dict):
         raise IntegrityError(f"{subject} is no image config: it has no rootfs")
     if history is not None and not (isinstance(history, list) and all(isinstance(entry, dict) for entry in history)):
         raise IntegrityError(f"{subject} has a history that is no list of objects")
-    if settings is not None and not isinstance(settings, dict):
-        raise IntegrityError(f"{subject} has a config that is no object")
+    _check_settings(object_in(document, "config", subject=subject), f"config of {subject}")
     diff_ids = texts_in(rootfs, "diff_ids", subject=f"rootfs of {subject}")
     return ImageConfig(
         raw=raw,
@@ -125,6 +127,16 @@ def parse_config(raw: bytes, *, subject: str) -> ImageConfig:
         diff_ids=tuple(promised_digest(text, subject=f"a diff_id of {subject}") for text in diff_ids),
         history=tuple(history or ()),
     )
+
+
+def _check_settings(settings: Mapping[str, Any], subject: str) -> None:
+    for name in ("User", "WorkingDir", "StopSignal"):
+        text_in(settings, name, subject=subject)
+    for name in ("Cmd", "Entrypoint", "Env", "OnBuild", "Shell"):
+        texts_in(settings, name, subject=subject)
+    for name in ("ExposedPorts", "Healthcheck", "Volumes"):
+        object_in(settings, name, subject=subject)
+    string_map(settings.get("Labels"), subject=f"Labels of {subject}")
 
 
 def _guess(document: Mapping[str, Any]) -> str | None:

@@ -42,6 +42,14 @@ def texts_in(document: Mapping[str, Any], name: str, *, subject: str) -> tuple[s
     return tuple(value)
 
 
+def object_in(document: Mapping[str, Any], name: str, *, subject: str) -> Mapping[str, Any]:
+    """The object under `name`; `{}` for none."""
+    value = document.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise IntegrityError(f"{name} of {subject} is not an object: {quoted(value)}")
+    return value or {}
+
+
 def string_map(value: Any, *, subject: str) -> dict[str, str]:
     """`value` as a JSON object of strings (annotations.md); `{}` for null."""
     if value is None:

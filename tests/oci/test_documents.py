@@ -326,6 +326,37 @@ def test_bad_configs(document: dict[str, Any]) -> None:
     messages.check(caught.value)
 
 
+BAD_SETTINGS: dict[str, list[object]] = {
+    "Env": ["PATH=/bin", {"PATH": "/bin"}, [1], [None], True],
+    "Cmd": ["sh -c x", [["sh"]], 0],
+    "Entrypoint": ["sh", {"a": "b"}, [0]],
+    "OnBuild": ["RUN x"],
+    "Shell": ["/bin/sh"],
+    "Labels": ["a=b", ["a=b"], {"a": 1}, {"a": None}],
+    "ExposedPorts": [["80/tcp"], "80/tcp", 80],
+    "Volumes": [["/data"], "/data"],
+    "Healthcheck": [["CMD", "true"], "true"],
+    "User": [0, ["root"]],
+    "WorkingDir": [["/"], 1],
+    "StopSignal": [9],
+}
+
+
+@pytest.mark.parametrize("name", BAD_SETTINGS)
+def test_settings_of_another_type_are_refused_before_anything_merges_them(name: str) -> None:
+    for value in BAD_SETTINGS[name]:
+        with pytest.raises(IntegrityError, match=rf"^{name} of config of x is not ") as caught:
+            parse_config(encode({**IMAGE, "config": {name: value}}), subject="x")
+        messages.check(caught.value)
+
+
+def test_settings_may_be_null_unknown_or_strange() -> None:
+    settings = {**dict.fromkeys(BAD_SETTINGS), "ArgsEscaped": True, "Memory": 1, "Domainname": ""}
+    assert parse_config(encode({**IMAGE, "config": settings}), subject="x").settings == settings
+    strange = {"Env": ["no equals sign", ""], "ExposedPorts": {"": None}, "Volumes": {"x": {"y": 1}}, "User": ""}
+    assert parse_config(encode({**IMAGE, "config": strange}), subject="x").settings == strange
+
+
 def test_a_config_may_be_larger_than_a_manifest() -> None:
     raw = encode({**IMAGE, "history": [{"comment": "x" * MANIFEST_LIMIT}]})
     assert parse_config(raw, subject="x").diff_ids
