@@ -66,8 +66,7 @@ class Authorizer:
         self._find = find
         self._emit = emit
         self._trace = trace
-        self._challenge: Challenge | None = None
-        self._asked_at = ""
+        self._asked: tuple[str, Challenge] | None = None
         self._lock = threading.Lock()
         self._found: dict[str, Found] = {}
         self._cells: dict[tuple[str, tuple[str, ...]], _Cell] = {}
@@ -76,14 +75,14 @@ class Authorizer:
     @property
     def scheme(self) -> str | None:
         """`bearer`, `basic`, or None for a registry that has not asked for anything."""
-        return self._challenge.scheme if self._challenge else None
+        return self._asked[1].scheme if self._asked else None
 
     def learn(self, url: str, fields: Iterable[str]) -> bool:
         """Take up the challenges of the reply to `url`; False where there is none that we can meet."""
         challenge = choose(parse_challenges(fields))
         if challenge is None:
             return False
-        self._challenge, self._asked_at = challenge, url
+        self._asked = url, challenge
         return True
 
     def credential(self, reference: Reference) -> Found:
@@ -102,15 +101,15 @@ class Authorizer:
         `long` is for a request that takes a while, `rejected` the header that was just refused. AuthError where the
         registry asks for what we do not have; RefusedError or UnreachableError from its token server.
         """
-        challenge = self._challenge
-        if challenge is None:
+        asked = self._asked
+        if asked is None:
             return None
         found = self.credential(access.reference)
         if isinstance(found.credential, RegistryToken):
             return f"Bearer {found.credential.token.reveal()}"
-        if challenge.scheme == "basic":
+        if asked[1].scheme == "basic":
             return self._basic(found)
-        return self._bearer(challenge, found, access, long=long, rejected=rejected)
+        return self._bearer(asked, found, access, long=long, rejected=rejected)
 
     def _basic(self, found: Found) -> str:
         if isinstance(found.credential, Login):
@@ -121,7 +120,9 @@ class Authorizer:
             hint=f"log in with `ocibuild login {self._host}`",
         )
 
-    def _bearer(self, challenge: Challenge, found: Found, access: Access, *, long: bool, rejected: str | None) -> str:
+    def _bearer(
+        self, asked: tuple[str, Challenge], found: Found, access: Access, *, long: bool, rejected: str | None
+    ) -> str:
         with self._lock:
             cell = self._cells.setdefault((access.reference.name, access.scopes), _Cell())
         with cell.lock:
@@ -131,11 +132,11 @@ class Authorizer:
                 or _header(cell.token) == rejected
             ):
                 cell.token = None
-                cell.token = self._server(challenge, found).fetch(found.credential, access.scopes)
+                cell.token = self._server(*asked, found).fetch(found.credential, access.scopes)
             return _header(cell.token)
 
-    def _server(self, challenge: Challenge, found: Found) -> TokenServer:
-        realm = self._policy.follow(self._asked_at, challenge.parameters["realm"], Purpose.REALM)
+    def _server(self, url: str, challenge: Challenge, found: Found) -> TokenServer:
+        realm = self._policy.follow(url, challenge.parameters["realm"], Purpose.REALM)
         if found.credential is not None:
             self._warn_of_strangers(realm)
         return TokenServer(

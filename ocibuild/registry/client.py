@@ -13,10 +13,11 @@ from ocibuild.oci.digest import Digest, parse_digest, sha256
 from ocibuild.oci.media_type import ACCEPTED
 from ocibuild.oci.reference import Reference
 from ocibuild.registry.auth import Access, access_to
+from ocibuild.registry.calls import Answer, Call
 from ocibuild.registry.exchange import Body, body_of, read_at_most
-from ocibuild.registry.host import Answer, Call, Host
+from ocibuild.registry.host import Host
 from ocibuild.registry.limiter import Lane
-from ocibuild.registry.origin import Purpose
+from ocibuild.registry.origin import Purpose, origin_of
 from ocibuild.registry.redact import redact_url
 from ocibuild.registry.refusal import RefusedError, refused
 
@@ -186,7 +187,14 @@ class Client:
         answer = self._host.send(Call(method, target, access, **facts))
         if answer.status in (accepted or (200,)):
             return answer
-        raise refused(method, answer.url, answer, anonymous="Authorization" not in answer.request.headers)
+        is_registry = self._host.policy.may_have_credentials(answer.url)
+        raise refused(
+            method,
+            answer.url,
+            answer,
+            anonymous="Authorization" not in answer.request.headers,
+            storage=None if is_registry else str(origin_of(answer.url)),
+        )
 
     def _session(self, answer: Answer, before: Session | None = None) -> Session:
         location = answer.header("Location")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 
-from ocibuild.errors import IntegrityError, NetworkError, OcibuildError
+from ocibuild.errors import IntegrityError, NetworkError
 from ocibuild.events import Advanced
 from ocibuild.oci.descriptor import Descriptor
+from ocibuild.registry.calls import Answer
 from ocibuild.registry.client import Client
 from ocibuild.registry.exchange import Trouble, UnreachableError
-from ocibuild.registry.host import Answer, Host
+from ocibuild.registry.host import Host
 from ocibuild.registry.refusal import RefusedError
-from ocibuild.registry.retry import Problem, Retrier
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.ASCII)
 # A connection that brought this much before it broke was a good one: the number of such breaks is bounded by the size.
@@ -30,8 +30,9 @@ class Download:
         self._offset = 0
         self._ranges_work = True
 
-    def chunks(self, retrier: Retrier, give_up: Callable[[Problem, str], OcibuildError]) -> Generator[bytes]:
+    def chunks(self) -> Generator[bytes]:
         """The blob's bytes, each once and in order, as many as the registry sends."""
+        explain = self._host.explain(f"to give the blob {self._descriptor.digest}")
         failures, offset_of_failure = 0, 0
         while True:
             try:
@@ -41,7 +42,7 @@ class Download:
                 if self._offset - offset_of_failure >= _PROGRESS:
                     failures = 0
                 failures, offset_of_failure = failures + 1, self._offset
-                retrier.wait_after(problem, failures, give_up)
+                self._host.retrier.wait_after(problem, failures, explain)
 
     def _attempt(self) -> Iterator[bytes]:
         skip = self._offset

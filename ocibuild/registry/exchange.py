@@ -41,7 +41,7 @@ class Request:
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: Body | None = None
     wait: float | None = None
     admit: Callable[[str], None] = admit_all

@@ -118,6 +118,12 @@ def to_error(problem: Problem, reason: str = "", *, host: str, subject: str) -> 
 
 
 def _refusal_error(refusal: Refusal, reason: str, host: str, subject: str, *, throttled: bool) -> OcibuildError:
+    if refusal.storage is not None:
+        # Its words are about its own business (ours had no credentials for it), and no hint of ours fits them.
+        what = (
+            f"{refusal.storage}, where {host} sent us, refused {subject} with status {refusal.status}: {refusal.text}"
+        )
+        return RegistryError(what, where=refusal.place, status=refusal.status, codes=refusal.codes)
     said = refusal.text or ", ".join(refusal.codes) or "no reason given"
     what = f"{host} refused {subject} with status {refusal.status}: {said}{f' ({reason})' if reason else ''}"
     hint = next((advice.hint for advice in ADVICE if advice.fits(refusal, host)), None)

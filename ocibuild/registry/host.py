@@ -2,6 +2,8 @@
 
 `Host.send` takes one request of ours to its final reply: authorization (once more after a 401), redirects by our policy,
 a place in the limiter, a line in the trace. It never tries again; that is `retry`'s work.
+
+`upload_strategy` is what worked for the last blob, `holders` where on this host a blob is known to be.
 """
 
 from __future__ import annotations
@@ -9,24 +11,28 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import IntEnum
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
-from ocibuild.errors import RegistryError
+from ocibuild.errors import OcibuildError, RegistryError
 from ocibuild.events import Noted
-from ocibuild.oci.reference import DOCKER_HUB
-from ocibuild.registry.auth import Access, Authorizer
-from ocibuild.registry.exchange import Body, Reply, Request, Transport, Trouble, UnreachableError
-from ocibuild.registry.limiter import Lane, Limiter
-from ocibuild.registry.origin import OriginPolicy, Purpose, is_loopback_host, origin_of
+from ocibuild.oci.digest import Digest
+from ocibuild.oci.reference import Reference
+from ocibuild.registry.auth import Authorizer
+from ocibuild.registry.calls import Answer, Call
+from ocibuild.registry.contact import find_origin
+from ocibuild.registry.exchange import Reply, Request, Transport, UnreachableError
+from ocibuild.registry.explain import to_error
+from ocibuild.registry.limiter import Limiter
+from ocibuild.registry.origin import OriginPolicy, Purpose, origin_of
 from ocibuild.registry.redact import printable, redact_url
-from ocibuild.registry.refusal import refused
+from ocibuild.registry.retry import Problem, Retrier, parse_http_date
 from ocibuild.registry.settings import Settings
+from ocibuild.registry.strategy import Strategy
 
-_HUB_API = "registry-1.docker.io"
+T = TypeVar("T")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS_OF_ALL_METHODS = frozenset({307, 308})
 _MOST_REDIRECTS = 5
@@ -35,84 +41,22 @@ _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _LONG_BODY = 4 * 1024 * 1024
 
 
-class Strategy(IntEnum):
-    """How the bytes of a blob are sent; each next one is for registries that refuse the one before it."""
-
-    WHOLE = 0
-    STREAM = 1
-    CHUNKS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request to a registry. `target` is a path on it, or an address that it gave (`purpose` says for what)."""
-
-    method: str
-    target: str
-    access: Access
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Body | None = None
-    lane: Lane = Lane.SMALL
-    wait: float | None = None
-    purpose: Purpose = Purpose.LOCATION
-
-
-class Answer:
-    """The final reply to a call, and the address it came from. A context manager; holds its place in the limiter."""
-
-    def __init__(self, reply: Reply, request: Request, release: Callable[[], None]) -> None:
-        self._reply = reply
-        self._release: Callable[[], None] | None = release
-        self.request = request
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @property
-    def url(self) -> str:
-        return self.request.url
-
-    @property
-    def status(self) -> int:
-        return self._reply.status
-
-    def header(self, name: str) -> str | None:
-        """The first value of a header field; None where it is absent."""
-        return self._reply.header(name)
-
-    def header_values(self, name: str) -> list[str]:
-        """Each field of that name, in order."""
-        return self._reply.header_values(name)
-
-    def chunks(self) -> Iterator[bytes]:
-        """The body as it was sent."""
-        return self._reply.chunks()
-
-    def close(self) -> None:
-        """Let the connection and the place in the limiter go. May be called twice."""
-        self._reply.close()
-        release, self._release = self._release, None
-        if release is not None:
-            release()
-
-
 class Host:
     """A registry by the name that stands in references (`ghcr.io`, `localhost:5000`, `docker.io`)."""
 
-    def __init__(self, name: str, settings: Settings, transport: Transport) -> None:
+    def __init__(self, name: str, settings: Settings, transport: Transport, retrier: Retrier) -> None:
         self.name = name
         self.settings = settings
+        self.retrier = retrier
         self.limiter = Limiter(settings.concurrency)
         self.upload_strategy = Strategy.WHOLE
+        self.holders: dict[Digest, Reference] = {}
         self._transport = transport
         self._contact_lock = threading.Lock()
         self._contact: tuple[OriginPolicy, Authorizer] | None = None
         self._warnings: set[str] = set()
+        self.clock_skew: timedelta | None = None
+        """How far this machine's clock is ahead of the registry's, once it was met; None if it does not tell."""
 
     @property
     def policy(self) -> OriginPolicy:
@@ -127,6 +71,14 @@ class Host:
     def url(self, target: str) -> str:
         """`target` as an absolute address."""
         return f"{self.policy.registry}{target}" if target.startswith("/") else target
+
+    def run(self, operation: Callable[[], T], subject: str) -> T:
+        """What `operation` returns, which may take some attempts. `subject` says in an error what was asked for: "to ..."."""
+        return self.retrier.run(operation, self.explain(subject))
+
+    def explain(self, subject: str) -> Callable[[Problem, str], OcibuildError]:
+        """What makes the error of a problem that was met on the way."""
+        return partial(to_error, host=self.name, subject=subject)
 
     def send(self, call: Call) -> Answer:
         """The final reply to `call`, whatever its status. UnreachableError where none comes; AuthError, RegistryError where the
@@ -192,8 +144,6 @@ class Host:
         if self.settings.trace is not None:
             self.settings.trace(line)
 
-    # First contact
-
     def _met(self) -> tuple[OriginPolicy, Authorizer]:
         with self._contact_lock:
             if self._contact is None:
@@ -201,30 +151,8 @@ class Host:
             return self._contact
 
     def _meet(self) -> tuple[OriginPolicy, Authorizer]:
-        api = _HUB_API if self.name == DOCKER_HUB else self.name
-        if self.name in self.settings.plain_http:
-            return self._ping(f"http://{api}")
-        if not is_loopback_host(self.name):
-            return self._ping(f"https://{api}")
-        # On this machine both are usual. Plain first: a server that expects TLS answers at once that it does not understand.
-        try:
-            return self._ping(f"http://{api}", unless_it_is_tls=True)
-        except _SpeaksTlsError:
-            return self._ping(f"https://{api}")
-
-    def _ping(self, origin: str, *, unless_it_is_tls: bool = False) -> tuple[OriginPolicy, Authorizer]:
-        request = Request("GET", f"{origin}/v2/")
-        try:
-            reply, _ = self._exchange(request)
-        except UnreachableError as problem:
-            if unless_it_is_tls and problem.trouble is Trouble.BROKEN:
-                raise _SpeaksTlsError from problem
-            raise
-        if unless_it_is_tls and reply.status == 400:
-            reply.close()
-            raise _SpeaksTlsError
-        if reply.status == 429 or reply.status >= 500:
-            raise refused(request.method, request.url, reply)
+        """Find the registry's origin and what it asks for, by one request to `/v2/`."""
+        origin, reply, request = find_origin(self.name, self.settings.plain_http, self._exchange)
         policy = OriginPolicy(origin_of(origin), self.settings.resolve)
         authorizer = Authorizer(
             self.name,
@@ -236,12 +164,9 @@ class Host:
         )
         if reply.status == 401:
             authorizer.learn(request.url, reply.header_values("WWW-Authenticate"))
+        self.clock_skew = _skew(reply.header("Date"))
         reply.close()
         return policy, authorizer
-
-
-class _SpeaksTlsError(Exception):
-    """What answered in the clear does not speak HTTP in the clear."""
 
 
 def _request(call: Call, url: str, authorization: str | None, admit: Callable[[str], None] | None = None) -> Request:
@@ -250,6 +175,11 @@ def _request(call: Call, url: str, authorization: str | None, admit: Callable[[s
         headers["Authorization"] = authorization
     request = Request(call.method, url, headers, call.body, call.wait)
     return request if admit is None else Request(call.method, url, headers, call.body, call.wait, admit)
+
+
+def _skew(date: str | None) -> timedelta | None:
+    moment = parse_http_date(date or "")
+    return datetime.now(UTC) - moment if moment else None
 
 
 def _is_redirect(method: str, status: int) -> bool:

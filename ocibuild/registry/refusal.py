@@ -18,7 +18,7 @@ _CODES_LIMIT = 16
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """`text` is the server's own words, safe to show; `grant_error` what a challenge says about the token that was sent;
-    `anonymous` that none was."""
+    `anonymous` that none was; `storage` is the other host that refused, where the registry had sent us there."""
 
     method: str
     url: str
@@ -29,6 +29,7 @@ class Refusal:
     date: str | None = None
     grant_error: str | None = None
     anonymous: bool = False
+    storage: str | None = None
 
     @property
     def place(self) -> str:
@@ -44,7 +45,9 @@ class RefusedError(Exception):
         self.refusal = refusal
 
 
-def refused(method: str, url: str, reply: Reply, *, anonymous: bool = False) -> RefusedError:
+def refused(
+    method: str, url: str, reply: Reply, *, anonymous: bool = False, storage: str | None = None
+) -> RefusedError:
     """The exception for `reply`, which is read (64 KiB of it) and closed. `anonymous`: nobody was named in the request."""
     try:
         body = read_at_most(reply, _BODY_LIMIT)
@@ -67,6 +70,7 @@ def refused(method: str, url: str, reply: Reply, *, anonymous: bool = False) -> 
                 (printable(c.parameters["error"], 80) for c in challenges if "error" in c.parameters), None
             ),
             anonymous=anonymous,
+            storage=storage,
         )
     )
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import difflib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
-from functools import partial
-from typing import TypeVar
 
 from ocibuild.errors import AuthError, IntegrityError, NotFoundError, OcibuildError, RegistryError
 from ocibuild.oci.blobs import BlobSource, Outcome
@@ -20,13 +18,10 @@ from ocibuild.oci.media_type import ACCEPTED
 from ocibuild.oci.reference import Reference, parse_tag
 from ocibuild.registry.client import Client, ManifestHead
 from ocibuild.registry.download import Download
-from ocibuild.registry.explain import to_error
 from ocibuild.registry.host import Host
 from ocibuild.registry.refusal import RefusedError
-from ocibuild.registry.retry import Problem, Retrier
 from ocibuild.registry.upload import Upload
 
-T = TypeVar("T")
 _GENERIC_TYPES = frozenset({None, "application/octet-stream", "application/json", "text/plain"})
 # GHCR may not show a tag that was just put for some seconds (pithead#429).
 _READ_BACKS = 5
@@ -36,12 +31,10 @@ _READ_BACK_WAIT = 0.5
 class Repository:
     """One repository. Safe to use from many threads; a blob is sent once, however many ask for it."""
 
-    def __init__(self, host: Host, reference: Reference, retrier: Retrier, sleep: Callable[[float], None]) -> None:
+    def __init__(self, host: Host, reference: Reference) -> None:
         self.reference = Reference(reference.host, reference.repository)
         self._host = host
         self._client = Client(host, self.reference)
-        self._retrier = retrier
-        self._sleep = sleep
         self._blobs: dict[Digest, Future[Outcome]] = {}
         self._lock = threading.Lock()
 
@@ -55,7 +48,7 @@ class Repository:
         wanted = parse_digest(name) if name and ":" in name else None
         key = str(wanted) if wanted else parse_tag(name or "latest")
         subject = f"to show {self._named(key)}"
-        head = self._run(lambda: self._client.head_manifest(key, self._client.pull), subject)
+        head = self._host.run(lambda: self._client.head_manifest(key, self._client.pull), subject)
         if head is None:
             raise self._not_found(key)
         digest = wanted or head.digest
@@ -84,8 +77,7 @@ class Repository:
         IntegrityError (at the latest after the last chunk) if they are not what the descriptor promises.
         """
         subject = self._named(str(descriptor.digest))
-        download = Download(self._host, self._client, descriptor)
-        with closing(download.chunks(self._retrier, self._explainer(f"to give {subject}"))) as chunks:
+        with closing(Download(self._host, self._client, descriptor).chunks()) as chunks:
             yield from verified(chunks, descriptor.digest, descriptor.size, subject=subject)
 
     def blob_origins(self, descriptor: Descriptor) -> Sequence[Reference]:  # noqa: ARG002 - the port's
@@ -94,7 +86,7 @@ class Repository:
 
     def tags(self) -> tuple[str, ...]:
         """All tags, sorted. NotFoundError where there is no such repository."""
-        pages = self._run(lambda: list(self._client.tag_pages()), f"to list the tags of {self.reference.name}")
+        pages = self._host.run(lambda: list(self._client.tag_pages()), f"to list the tags of {self.reference.name}")
         return tuple(sorted({tag for page in pages for tag in page}))
 
     # Writing
@@ -111,7 +103,7 @@ class Repository:
             future.result()
             return Outcome.EXISTS
         try:
-            outcome = self._upload(source)
+            outcome = Upload(self._host, self._client, source).run()
         except BaseException as error:
             with self._lock:
                 del self._blobs[digest]
@@ -124,9 +116,9 @@ class Repository:
         """Hold a manifest or index under its digest; what it names must be there."""
         name = str(descriptor.digest)
         subject = f"to take {self._named(name)}"
-        if self._run(lambda: self._client.head_manifest(name, self._client.push), subject) is not None:
+        if self._host.run(lambda: self._client.head_manifest(name, self._client.push), subject) is not None:
             return Outcome.EXISTS
-        self._run(lambda: self._client.put_manifest(name, descriptor.media_type, raw), subject)
+        self._host.run(lambda: self._client.put_manifest(name, descriptor.media_type, raw), subject)
         return Outcome.SENT
 
     def tag(self, descriptor: Descriptor, raw: bytes, name: str) -> None:
@@ -139,7 +131,7 @@ class Repository:
             return
         subject = f"to set {self._named(tag)}"
         try:
-            self._run(lambda: self._client.put_manifest(tag, descriptor.media_type, raw), subject)
+            self._host.run(lambda: self._client.put_manifest(tag, descriptor.media_type, raw), subject)
         except (RegistryError, AuthError) as error:
             self._accept_if_immutable(tag, descriptor.digest, error)
             return
@@ -148,25 +140,15 @@ class Repository:
     def delete(self, name: str) -> None:
         """Remove a tag, or (by digest) a manifest with all the tags that point to it."""
         key = str(parse_digest(name)) if ":" in name else parse_tag(name)
-        self._run(lambda: self._client.delete_manifest(key), f"to delete {self._named(key)}")
+        self._host.run(lambda: self._client.delete_manifest(key), f"to delete {self._named(key)}")
 
     # Parts of the above
-
-    def _run(self, operation: Callable[[], T], subject: str) -> T:
-        return self._retrier.run(operation, self._explainer(subject))
-
-    def _explainer(self, subject: str) -> Callable[[Problem, str], OcibuildError]:
-        return partial(to_error, host=self.reference.host, subject=subject)
 
     def _named(self, name: str) -> str:
         return f"{self.reference.name}{'@' if ':' in name else ':'}{name}"
 
-    def _upload(self, source: BlobSource) -> Outcome:
-        subject = f"to take the blob {source.descriptor.digest}"
-        return Upload(self._host, self._client, source).run(self._retrier, self._explainer(subject))
-
     def _read(self, key: str, subject: str) -> tuple[bytes, ManifestHead]:
-        return self._run(lambda: self._client.get_manifest(key, self._client.pull, MANIFEST_LIMIT), subject)
+        return self._host.run(lambda: self._client.get_manifest(key, self._client.pull, MANIFEST_LIMIT), subject)
 
     def _resolve_by_reading(self, key: str, wanted: Digest | None, subject: str) -> Descriptor:
         """For registries whose HEAD does not tell enough (older ECR gives no digest)."""
@@ -199,7 +181,7 @@ class Repository:
     def _tagged(self, tag: str) -> Digest | None:
         """What a tag points to; None if it is not there."""
         subject = f"to show {self._named(tag)}"
-        head = self._run(lambda: self._client.head_manifest(tag, self._client.push), subject)
+        head = self._host.run(lambda: self._client.head_manifest(tag, self._client.push), subject)
         if head is None or head.digest is not None:
             return head.digest if head else None
         return sha256(self._read(tag, subject)[0])
@@ -223,7 +205,7 @@ class Repository:
         for number in range(_READ_BACKS):
             if present == digest:
                 return
-            self._sleep(_READ_BACK_WAIT * 2**number)
+            self._host.retrier.sleep(_READ_BACK_WAIT * 2**number)
             present = self._tagged(tag)
         if present == digest:
             return

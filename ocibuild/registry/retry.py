@@ -86,9 +86,9 @@ def asked_delay(refusal: Refusal, now: datetime) -> float | None:
     header = (refusal.retry_after or "").strip()
     if re.fullmatch(r"[0-9]{1,9}", header, re.ASCII):
         return float(header)
-    if header and (moment := _parse_date(header)) is not None:
+    if header and (moment := parse_http_date(header)) is not None:
         # By the registry's own clock where it shows it: the two need not agree.
-        return max(0.0, (moment - (_parse_date(refusal.date or "") or now)).total_seconds())
+        return max(0.0, (moment - (parse_http_date(refusal.date or "") or now)).total_seconds())
     match = _RETRY_AFTER_IN_TEXT.search(refusal.text)
     return _parse_duration(match[1]) if match else None
 
@@ -107,7 +107,8 @@ def _allowed_attempts(problem: Problem, policy: RetryPolicy) -> int:
     return policy.attempts if set(refusal.codes) <= _TRANSIENT_CODES else min(2, policy.attempts)
 
 
-def _parse_date(text: str) -> datetime | None:
+def parse_http_date(text: str) -> datetime | None:
+    """The moment that a Date or Retry-After field names; None where it is no date (RFC 9110 5.6.7)."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError):
@@ -124,7 +125,7 @@ class Retrier:
 
     def __init__(self, policy: RetryPolicy, sleep: Callable[[float], None], draw: Callable[[], float]) -> None:
         self._policy = policy
-        self._sleep = sleep
+        self.sleep = sleep
         self._draw = draw
 
     def run(self, operation: Callable[[], T], give_up: Callable[[Problem, str], OcibuildError]) -> T:
@@ -143,7 +144,7 @@ class Retrier:
         verdict = decide(problem, failures, self._policy, draw=self._draw(), now=datetime.now(UTC))
         if isinstance(verdict, GiveUp):
             raise give_up(problem, verdict.reason) from problem
-        self._sleep(verdict)
+        self.sleep(verdict)
 
 
 def stoppable_sleep(stop: threading.Event) -> Callable[[float], None]:

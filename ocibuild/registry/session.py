@@ -30,9 +30,8 @@ class Registries:
     def __init__(self, settings: Settings | None = None, *, transport: Transport | None = None) -> None:
         self.settings = settings or Settings()
         self._transport = transport or _transport(self.settings)
-        self._sleep = self.settings.sleep or stoppable_sleep(self.settings.stop)
-        # Jitter spreads clients over time; nobody gains by guessing it.
-        self._retrier = Retrier(self.settings.retries, self._sleep, random.random)
+        sleep = self.settings.sleep or stoppable_sleep(self.settings.stop)
+        self._retrier = Retrier(self.settings.retries, sleep, random.random)
         self._lock = threading.Lock()
         self._hosts: dict[str, Host] = {}
         self._repositories: dict[str, Repository] = {}
@@ -53,7 +52,7 @@ class Registries:
         """The registry with this name, the same one each time."""
         with self._lock:
             if name not in self._hosts:
-                self._hosts[name] = Host(name, self.settings, self._transport)
+                self._hosts[name] = Host(name, self.settings, self._transport, self._retrier)
             return self._hosts[name]
 
     def repository(self, reference: Reference) -> Repository:
@@ -61,7 +60,7 @@ class Registries:
         host = self.host(reference.host)
         with self._lock:
             if reference.name not in self._repositories:
-                self._repositories[reference.name] = Repository(host, reference, self._retrier, self._sleep)
+                self._repositories[reference.name] = Repository(host, reference)
             return self._repositories[reference.name]
 
 

@@ -17,11 +17,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from ocibuild.errors import UsageError
 from ocibuild.registry.exchange import Body, Reply, Request, Timeouts, Trouble, UnreachableError
 
 # Small enough that httpcore's `buffer = buffer[n:]` after a short write copies little, large enough that Python is idle.
 _PIECE = 128 * 1024
 _KEEP_ALIVE_SECONDS = 30.0
+_THIS_MACHINE = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 
 
 class HttpTransport:
@@ -29,15 +31,7 @@ class HttpTransport:
 
     def __init__(self, timeouts: Timeouts, tls: ssl.SSLContext, *, connections: int) -> None:
         self._timeouts = timeouts
-        self._client = httpx.Client(
-            verify=tls,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            follow_redirects=False,
-            limits=httpx.Limits(
-                max_connections=None, max_keepalive_connections=connections, keepalive_expiry=_KEEP_ALIVE_SECONDS
-            ),
-            timeout=None,  # noqa: S113 - each request has its own
-        )
+        self._client = _client(tls, connections)
         self._connections_are_shown = False
 
     def send(self, request: Request) -> Reply:
@@ -80,6 +74,26 @@ class HttpTransport:
             # httpx escapes some characters that others leave alone, and a Location's query is signed as it stands.
             built.extensions["target"] = target
         return built
+
+
+def _client(tls: ssl.SSLContext, connections: int) -> httpx.Client:
+    try:
+        return httpx.Client(
+            verify=tls,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            follow_redirects=False,
+            # As Go's clients have it: what runs on this machine is not asked for through a proxy.
+            mounts=dict.fromkeys(_THIS_MACHINE),
+            limits=httpx.Limits(
+                max_connections=None, max_keepalive_connections=connections, keepalive_expiry=_KEEP_ALIVE_SECONDS
+            ),
+            timeout=None,  # noqa: S113 - each request has its own
+        )
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise UsageError(
+            "the proxy of HTTPS_PROXY, HTTP_PROXY or ALL_PROXY cannot be used",
+            hint="a proxy is http://HOST:PORT; socks5:// needs the package socksio",
+        ) from error
 
 
 def tls_context(ca_file: str | None = None, client_cert: tuple[str, str | None] | None = None) -> ssl.SSLContext:

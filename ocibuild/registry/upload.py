@@ -8,7 +8,7 @@ doubtful end begins with a HEAD.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from ocibuild.errors import IntegrityError, NetworkError, OcibuildError, RegistryError
 from ocibuild.events import Advanced
@@ -16,35 +16,12 @@ from ocibuild.oci.blobs import BlobSource, Outcome
 from ocibuild.oci.reference import Reference
 from ocibuild.registry.client import Client, Session
 from ocibuild.registry.exchange import Body, Trouble, UnreachableError, body_of
-from ocibuild.registry.host import Host, Strategy
+from ocibuild.registry.host import Host
 from ocibuild.registry.refusal import RefusedError
-from ocibuild.registry.retry import Problem, Retrier, is_lost_session
+from ocibuild.registry.retry import is_lost_session
+from ocibuild.registry.strategy import Strategy, Ways
 
-_REFUSES_THE_FORM = frozenset({404, 405, 413, 416})
-_TOO_SLOW = frozenset({408, 504})
-_BREAKS_BEFORE_CHUNKS = 3
 _LARGEST_CHUNK = 64 * 1024 * 1024
-GiveUpWith = Callable[[Problem, str], OcibuildError]
-
-
-def next_strategy(strategy: Strategy, problem: Problem, breaks: int) -> Strategy:
-    """What to try after `problem` ended a transfer; `breaks` is how often the connection broke during this blob."""
-    if isinstance(problem, UnreachableError):
-        if problem.trouble is Trouble.TIMEOUT:
-            return _after(strategy)
-        return Strategy.CHUNKS if breaks >= _BREAKS_BEFORE_CHUNKS else strategy
-    if problem.refusal.status in _TOO_SLOW or (refuses_the_form(problem)):
-        return _after(strategy)
-    return strategy
-
-
-def refuses_the_form(problem: Problem) -> bool:
-    """Whether the registry has nothing against the blob, but against the way it came."""
-    return (
-        isinstance(problem, RefusedError)
-        and problem.refusal.status in _REFUSES_THE_FORM
-        and not is_lost_session(problem)
-    )
 
 
 class Upload:
@@ -55,14 +32,16 @@ class Upload:
         self._client = client
         self._source = source
         self._meter = _Meter(host, str(source.descriptor.digest))
-        self._strategy = host.upload_strategy
-        self._breaks = 0
+        self._ways = Ways(host.upload_strategy)
         self._is_doubtful = True
-        self._mount_from = _mountable(source, host.name, client.push.reference)
+        self._mount_from = _mountable(source, host, client.push.reference)
 
-    def run(self, retrier: Retrier, give_up: GiveUpWith) -> Outcome:
+    def run(self) -> Outcome:
         """Make the repository hold the blob."""
-        return retrier.run(self._attempt, give_up)
+        digest = self._source.descriptor.digest
+        outcome = self._host.run(self._attempt, f"to take the blob {digest}")
+        self._host.holders.setdefault(digest, self._client.push.reference)
+        return outcome
 
     def _attempt(self) -> Outcome:
         if self._is_doubtful:
@@ -78,13 +57,11 @@ class Upload:
                 self._transfer(session)
             except (RefusedError, UnreachableError) as problem:
                 self._is_doubtful = True
-                strategy = self._strategy
-                self._breaks += isinstance(problem, UnreachableError)
-                self._strategy = next_strategy(strategy, problem, self._breaks)
-                if not refuses_the_form(problem) or self._strategy is strategy:
+                if not self._ways.learn(problem):
                     raise
             else:
-                self._host.upload_strategy = self._strategy
+                if self._ways.is_lesson:
+                    self._host.upload_strategy = self._ways.current
                 return Outcome.SENT
 
     def _open_session(self) -> Session | None:
@@ -115,7 +92,7 @@ class Upload:
 
     def _send(self, session: Session) -> None:
         descriptor = self._source.descriptor
-        match self._strategy:
+        match self._ways.current:
             case Strategy.WHOLE:
                 self._client.finish_upload(session, descriptor.digest, self._whole())
             case Strategy.STREAM:
@@ -189,13 +166,11 @@ class _Meter:
         self._counted = 0
 
 
-def _after(strategy: Strategy) -> Strategy:
-    return Strategy(min(strategy + 1, Strategy.CHUNKS))
-
-
-def _mountable(source: BlobSource, host: str, target: Reference) -> Reference | None:
+def _mountable(source: BlobSource, host: Host, target: Reference) -> Reference | None:
     """The first repository of the same registry, other than the target, that holds the blob."""
-    here = (origin for origin in source.origins if origin.host == host and origin.repository != target.repository)
+    held = host.holders.get(source.descriptor.digest)
+    known = (*source.origins, held) if held else source.origins
+    here = (origin for origin in known if origin.host == host.name and origin.repository != target.repository)
     return next(here, None)
 
 
