@@ -13,6 +13,8 @@ from ocibuild.oci.location import (
     Location,
     OciArchiveLocation,
     RegistryLocation,
+    kept_name,
+    name_in,
     parse_location,
     parse_output,
 )
@@ -61,6 +63,24 @@ def test_neither(text: str) -> None:
     assert caught.value.hint
     with pytest.raises(UsageError):
         parse_output(text)
+
+
+# location -> what the place calls the image, and the name that a copy of it keeps
+NAMES: dict[str, tuple[str | None, str | None]] = {
+    "ghcr.io/octocat/hello": ("latest", "ghcr.io/octocat/hello:latest"),
+    "busybox:1.36": ("1.36", "docker.io/library/busybox:1.36"),
+    f"ghcr.io/octocat/hello@{SHA}": (SHA, None),
+    f"ghcr.io/octocat/hello:1@{SHA}": (SHA, "ghcr.io/octocat/hello:1"),
+    "oci:out": (None, None),
+    "oci:out:1.0": ("1.0", "1.0"),
+    "docker-archive:image.tar:busybox:1": ("busybox:1", "busybox:1"),
+}
+
+
+@pytest.mark.parametrize(("text", "names"), NAMES.items())
+def test_names(text: str, names: tuple[str | None, str | None]) -> None:
+    location = parse_location(text)
+    assert (name_in(location), kept_name(location)) == names
 
 
 @given(st.text() | st.from_regex(r"(oci|oci-archive|docker-archive|docker):[^\n]{0,9}"))
