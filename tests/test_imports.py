@@ -40,7 +40,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bases": FOUNDATION | {"oci", "plan", "graph", "image"},
     "assembly": FOUNDATION | {"oci", "plan", "image", "bases"},
     **{name: FOUNDATION | {"oci", "plan", "graph", "schema_files"} for name in STAR},
-    "api": FOUNDATION | STAR | {"oci", "plan", "schema_files", "graph", "transfer", "borrowing", "bases", "assembly"},
+    # Where all of them are joined, a verb a module; and its table of contents.
+    "recipes": FOUNDATION | STAR | {"oci", "plan", "graph", "transfer", "borrowing", "bases", "assembly"},
+    "api": FOUNDATION | STAR | {"ocibuild", "oci", "plan", "schema_files", "graph", "assembly", "recipes"},
     "cli": FOUNDATION | {"ocibuild", "oci", "plan", "api"},
     "__main__": {"cli"},
 }

@@ -77,6 +77,10 @@ class ImageSink(Protocol):
         ...
 
 
+class ImagePlace(ImageReader, ImageSink, Protocol):
+    """A place that images can be read from and written to: a repository, a layout."""
+
+
 class BlobWriter(Protocol):
     """A blob whose digest is not known before its last byte."""
 

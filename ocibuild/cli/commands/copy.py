@@ -31,7 +31,7 @@ def command(source: str, destination: str, **options: Any) -> None:
             target,
             places,
             platform=chosen_platform(options["platform"]),
-            jobs=options["jobs"] or api.DEFAULT_JOBS,
+            jobs=options["jobs"] or api.UPLOADS,
         )
     if isinstance(target, RegistryLocation):
         click.echo(str(target.reference.with_digest(descriptor.digest)))

@@ -33,6 +33,6 @@ def command(reference: str, **options: Any) -> None:
             output,
             places,
             platform=chosen_platform(options["platform"]),
-            jobs=options["jobs"] or api.DEFAULT_JOBS,
+            jobs=options["jobs"] or api.UPLOADS,
         )
     click.echo(str(wanted.with_digest(descriptor.digest)))

@@ -43,7 +43,7 @@ def command(destinations: tuple[str, ...], **options: Any) -> None:
     references = tuple(parse_reference(text) for text in destinations)
     with opened_places(options) as places:
         pushed = api.push_plans(
-            wanted, output, references, places, profile=profile, jobs=options["jobs"] or api.DEFAULT_JOBS
+            wanted, output, references, places, profile=profile, jobs=options["jobs"] or api.UPLOADS
         )
     if options["as_json"]:
         print_json({"pushed": pushed_as_json(pushed)})

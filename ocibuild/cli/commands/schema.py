@@ -10,4 +10,4 @@ from ocibuild import api
 @click.command("schema")
 def command() -> None:
     """Print the JSON Schema (draft-07) of specs, for editors and other tools."""
-    click.echo(api.schema(), nl=False)
+    click.echo(api.schema_text(), nl=False)

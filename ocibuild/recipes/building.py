@@ -1,0 +1,83 @@
+"""Plans -> images in a layout or an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ocibuild.assembly import Built, put_image, read_bases
+from ocibuild.events import Emit, Stage
+from ocibuild.image import BaseImage
+from ocibuild.layers.build import build_layers
+from ocibuild.oci.location import LayoutLocation, LocalLocation, RegistryLocation
+from ocibuild.oci.media_type import is_foreign
+from ocibuild.plan import LayerPlan, Plan, PlatformPlan
+from ocibuild.recipes.archives import write_archive
+from ocibuild.recipes.places import Places
+from ocibuild.store.layout import Layout
+from ocibuild.transfer import put_blobs
+
+
+def build(
+    plans: Sequence[Plan],
+    output: LocalLocation,
+    places: Places,
+    *,
+    self_contained: bool = True,
+    jobs: int,
+) -> tuple[Built, ...]:
+    """Build every plan into `output`. Layers that platforms or images share are built once.
+
+    Unless `self_contained`, the layers of a base that a registry holds stay there; the layout remembers where.
+    """
+    bases = read_bases(plans, places.reader)
+    with _workplace(output, places.emit) as layout:
+        layers = build_layers(_all_layers(plans), layout, jobs=jobs, emit=places.emit)
+        for part, base in bases.items():
+            _take_base_layers(layout, part, base, places, self_contained=self_contained, jobs=jobs)
+        built = tuple(put_image(plan, layers, bases, layout) for plan in plans)
+        _deliver(built, layout, output)
+    return built
+
+
+def _all_layers(plans: Sequence[Plan]) -> Iterator[LayerPlan]:
+    return (layer for plan in plans for part in plan.platforms for layer in part.layers)
+
+
+def _take_base_layers(
+    layout: Layout, part: PlatformPlan, base: BaseImage, places: Places, *, self_contained: bool, jobs: int
+) -> None:
+    """Make the layout hold the base's layers, or (a registry's, for a build that is pushed next) know where they are."""
+    location = part.base
+    layers = [layer for layer in base.manifest.layers if not is_foreign(layer.media_type)]
+    if isinstance(location, RegistryLocation):
+        layout.record_origins({layer.digest: replace(location.reference, tag=None, digest=None) for layer in layers})
+        if not self_contained:
+            return
+    if location is not None:
+        put_blobs(layers, places.reader(location), layout, stage=Stage.FETCH, jobs=jobs, emit=places.emit)
+
+
+@contextmanager
+def _workplace(output: LocalLocation, emit: Emit) -> Iterator[Layout]:
+    """The layout that a build works in: the output itself, or a temporary one beside an archive."""
+    if isinstance(output, LayoutLocation):
+        yield Layout.create(output.path, emit=emit)
+        return
+    directory = Path(output.path).parent
+    directory.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".ocibuild-", dir=directory) as temporary:
+        yield Layout.create(Path(temporary) / "layout", emit=emit)
+
+
+def _deliver(built: Sequence[Built], layout: Layout, output: LocalLocation) -> None:
+    """Last of all, give the images their names."""
+    if isinstance(output, LayoutLocation):
+        for image in built:
+            for tag in image.plan.tags or (None,):
+                layout.name(image.descriptor, reference=image.plan.image, tag=tag)
+    else:
+        write_archive([(image.descriptor, image.plan.references) for image in built], layout, output)
