@@ -55,7 +55,7 @@ def _owner(text: str) -> tuple[int, int]:
     user, _, group = text.partition(":")
     numbers = int(user[:20]), int((group or user)[:20])
     if max(numbers) > _ID_LIMIT:
-        raise UsageError(f"{text!r} is not an owner: user and group go up to {_ID_LIMIT}")
+        raise UsageError(f"{text!r} is not an owner", hint=f"user and group go up to {_ID_LIMIT}")
     return numbers
 
 

@@ -14,6 +14,7 @@ from ocibuild.spec.scope import did_you_mean
 from ocibuild.spec.values import Value
 
 _SUPPORTED = "ocibuild/v1"
+_QUOTED = 60  # characters of a value that a message repeats
 _COMMANDS = ("entrypoint", "cmd", "shell", "test", "onbuild")
 _KINDS = {"string": "text", "number": "text", "boolean": "true or false", "integer": "a whole number"}
 _KINDS |= {"array": "a list", "object": "a map"}
@@ -28,13 +29,14 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """What to report of the value at `path`: there, or at its key (`at_key`). That value is not looked at further."""
+    """What to report of the value at `path`: there, or at its key (`at_key`). `usable` values are still read further."""
 
     rule: str
     path: Path
     message: str
     hint: str | None = None
     at_key: bool = False
+    usable: bool = False
 
 
 def explain(breach: Breach) -> Iterator[Complaint]:
@@ -47,12 +49,16 @@ def explain(breach: Breach) -> Iterator[Complaint]:
 
 def _unknown_keys(breach: Breach) -> Iterator[Complaint]:
     known = breach.schema["properties"]
-    title = breach.schema["title"]
     for key in breach.value:
         if key not in known:
-            hint = did_you_mean(key, known) or f"there are {', '.join(known)}"
-            path = (*breach.path, key)
-            yield Complaint("spec-unknown-key", path, f"`{key}` is not a key of {_article(title)}", hint, at_key=True)
+            keys = f"its keys are {', '.join(known)}" if len(known) > 1 else f"its only key is {next(iter(known))}"
+            yield _unknown_key(breach, key, did_you_mean(key, known) or keys)
+
+
+def _unknown_key(breach: Breach, key: str, hint: str) -> Complaint:
+    named = bool(breach.path) and isinstance(breach.path[-1], str)
+    owner = f"`{breach.path[-1]}`" if named else _article(breach.schema["title"])
+    return Complaint("spec-unknown-key", (*breach.path, key), f"`{key}` is not a key of {owner}", hint, at_key=True)
 
 
 def _missing_keys(breach: Breach) -> Iterator[Complaint]:
@@ -61,11 +67,18 @@ def _missing_keys(breach: Breach) -> Iterator[Complaint]:
             continue
         if key == "apiVersion":
             hint = f"begin the file with `apiVersion: {_SUPPORTED}`"
-            yield Complaint("spec-api-version", breach.path, "`apiVersion` is missing", hint)
+            yield Complaint("spec-api-version", breach.path, "`apiVersion` is missing", hint, usable=True)
         else:
-            description = breach.schema["properties"][key].get("description", "")
             message = f"`{key}` is missing in this {breach.schema['title']}"
-            yield Complaint("spec-missing-key", breach.path, message, _first_sentence(description))
+            hint = _how_to_add(key, breach.schema["properties"][key])
+            yield Complaint("spec-missing-key", breach.path, message, hint, usable=True)
+
+
+def _how_to_add(key: str, schema: Mapping[str, Any]) -> str:
+    if schema.get("examples"):
+        return f"add it, for example `{key}: {schema['examples'][0]}`"
+    description = str(schema["description"]).partition(". ")[0].rstrip(".")
+    return f"add it: {description[:1].lower()}{description[1:]}"
 
 
 def _wrong_type(breach: Breach) -> Iterator[Complaint]:
@@ -74,7 +87,9 @@ def _wrong_type(breach: Breach) -> Iterator[Complaint]:
 
 
 def _type_complaint(breach: Breach, wanted: list[str]) -> Complaint:
-    message = f"{_subject(breach)} has to be {' or '.join(wanted)}, not {_kind_of(breach.value)}"
+    exact = isinstance(breach.value, str) and len(breach.value) <= _QUOTED and not {"a list", "a map"} & set(wanted)
+    found = f"`{breach.value}`" if exact else _kind_of(breach.value)
+    message = f"{_subject(breach)} has to be {' or '.join(wanted)}, not {found}"
     return Complaint("spec-wrong-type", breach.path, message, _type_hint(breach, wanted))
 
 
@@ -82,9 +97,13 @@ def _type_hint(breach: Breach, wanted: list[str]) -> str | None:
     title = breach.schema.get("title", "")
     if "a list" in wanted and isinstance(breach.value, str):
         return f"write a list: {json.dumps(_as_list(breach), ensure_ascii=False)}"
-    if "a whole number" in wanted or "true or false" in wanted:
-        return "write it without quotes" if isinstance(breach.value, str) and breach.value[:1].isdigit() else None
-    return _HINTS.get(title) or _examples(breach.schema)
+    if "a whole number" in wanted:
+        return "write digits only, without quotes"
+    if "true" in wanted or "true or false" in wanted:
+        return "write it without quotes"
+    if wanted == ["a map"]:
+        return "write `name: value` below it, indented"
+    return _HINTS.get(title) or _examples(breach.schema) or f"write {' or '.join(wanted)}"
 
 
 def _as_list(breach: Breach) -> list[str]:
@@ -98,9 +117,7 @@ def _as_list(breach: Breach) -> list[str]:
 
 def _bad_value(breach: Breach) -> Iterator[Complaint]:
     title = breach.schema.get("title", "value")
-    if breach.keyword == "false":
-        message = f"{_subject(breach)} is not possible here"
-    elif isinstance(breach.value, str) and len(breach.value) <= 60:
+    if isinstance(breach.value, str) and len(breach.value) <= _QUOTED:
         message = f"`{breach.value}` is not {_article(title)}"
     else:
         message = f"this is not {_article(title)}"
@@ -110,11 +127,17 @@ def _bad_value(breach: Breach) -> Iterator[Complaint]:
 
 def _out_of_range(breach: Breach) -> Iterator[Complaint]:
     word = "at least" if breach.keyword == "minimum" else "at most"
-    yield Complaint("spec-bad-value", breach.path, f"{_subject(breach)} has to be {word} {breach.expected}")
+    hint = f"write a number from {breach.schema['minimum']} to {breach.schema['maximum']}"
+    yield Complaint("spec-bad-value", breach.path, f"{_subject(breach)} has to be {word} {breach.expected}", hint)
+
+
+def _not_true(breach: Breach) -> Iterator[Complaint]:
+    yield _type_complaint(breach, ["true"])
 
 
 def _too_few(breach: Breach) -> Iterator[Complaint]:
-    yield Complaint("spec-bad-value", breach.path, f"{_subject(breach)} is empty", "write one, or leave the key out")
+    hint = "write at least one entry" if breach.keyword == "minItems" else "write at least one character"
+    yield Complaint("spec-bad-value", breach.path, f"{_subject(breach)} is empty", hint)
 
 
 def _bad_name(breach: Breach) -> Iterator[Complaint]:
@@ -124,7 +147,7 @@ def _bad_name(breach: Breach) -> Iterator[Complaint]:
 
 
 def _alternatives(breach: Breach) -> Iterator[Complaint]:
-    options = [(option, branch) for option, branch in zip(breach.expected, breach.branches, strict=True) if option]
+    options = list(zip(breach.expected, breach.branches, strict=True))
     if all("const" in option for option, _ in options):
         yield from _not_among(breach, [str(option["const"]) for option, _ in options])
         return
@@ -178,16 +201,20 @@ def _by_verb(breach: Breach, options: list[tuple[Any, tuple[Breach, ...]]]) -> I
         for inner in branches[found[0]]:
             yield from explain(inner)
     else:
-        near = next((near for key in breach.value if (near := did_you_mean(key, branches))), None)
-        hint = near or f"it has exactly one of {names}"
-        message = f"this {title} does not say what it is"
-        yield Complaint("spec-no-kind", breach.path, message, hint)
+        known = {key for option, _ in options for key in option["properties"]}
+        slip = next((key for key in breach.value if key not in known and did_you_mean(key, branches)), None)
+        if slip is not None:
+            yield _unknown_key(breach, slip, did_you_mean(slip, branches) or "")
+        else:
+            message, hint = f"this {title} does not say what it is", f"it has exactly one of {names}"
+            yield Complaint("spec-no-kind", breach.path, message, hint)
 
 
 _EXPLANATIONS: Mapping[str, Callable[[Breach], Iterator[Complaint]]] = {
     "additionalProperties": _unknown_keys,
     "required": _missing_keys,
     "type": _wrong_type,
+    "const": _not_true,
     "anyOf": _alternatives,
     "oneOf": _alternatives,
     "minimum": _out_of_range,
@@ -232,10 +259,10 @@ def _subject(breach: Breach) -> str:
 
 def _no_value_hint(breach: Breach) -> str:
     kinds = _kinds_of(breach.schema)
-    empty = {"text": '""', "a list": "[]", "a map": "{}"}.get(kinds[0] if kinds else "")
-    return (
-        f"write one, or {empty} for an empty one, or leave the key out" if empty else "write one, or leave the key out"
-    )
+    if "text" in kinds and breach.schema.get("title") not in ("text", "content", "default"):
+        return "write one, or leave the key out"
+    empty = "[]" if "a list" in kinds else '""' if "text" in kinds else "{}"
+    return f"write one, or {empty} for an empty one, or leave the key out"
 
 
 def _examples(schema: Mapping[str, Any]) -> str | None:
@@ -250,7 +277,3 @@ def _article(title: str) -> str:
 def _listed(names: list[str]) -> str:
     quoted = [f"`{name}`" for name in names]
     return f"{', '.join(quoted[:-1])} and {quoted[-1]}"
-
-
-def _first_sentence(text: str) -> str | None:
-    return text.partition(". ")[0].rstrip(".") or None

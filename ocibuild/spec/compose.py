@@ -95,7 +95,7 @@ class _Composer:
             raise self._refuse_key(event)
         if len(self._stack) >= DEPTH_LIMIT:
             message = f"values are nested more than {DEPTH_LIMIT} levels deep"
-            raise self._refuse("spec-too-deep", message, _span(event))
+            raise self._refuse("spec-too-deep", message, _span(event), "no spec needs more than ten")
         self._stack.append(_Open(_span(event), event.anchor, isinstance(event, yaml.MappingStartEvent)))
 
     def _end(self, event: Any) -> None:
@@ -107,7 +107,8 @@ class _Composer:
     def _alias(self, event: Any) -> None:
         name, span = event.anchor, _span(event)
         if any(frame.anchor == name for frame in self._stack):
-            raise self._refuse("spec-recursive-alias", f"`*{name}` stands inside the value that it names", span)
+            message = f"`*{name}` stands inside the value that it names"
+            raise self._refuse("spec-recursive-alias", message, span, "name a value that ends before it")
         if name not in self._anchors:
             raise self._refuse(
                 "spec-undefined-alias",
@@ -120,7 +121,9 @@ class _Composer:
         node, cost = self._anchors[name]
         self._alias_cost += cost
         if self._alias_cost > ALIAS_BUDGET:
-            raise self._refuse("spec-alias-expansion", "aliases (`*name`) make this file far too large", span)
+            raise self._refuse(
+                "spec-alias-expansion", "aliases (`*name`) make this file far too large", span, "use fewer"
+            )
         self._place(node, cost, None)
 
     def _place(self, node: Node, cost: int, anchor: str | None) -> None:
@@ -143,7 +146,7 @@ class _Composer:
     def _key(self, node: Node) -> ScalarNode:
         assert isinstance(node, ScalarNode)
         if node.is_nothing:
-            raise self._refuse("spec-key-not-text", "a key is missing here", node.span)
+            raise self._refuse("spec-key-not-text", "a key is missing here", node.span, "write it before the `:`")
         return node
 
     def _enter(self, frame: _Open, key: ScalarNode, value: Node) -> None:
@@ -174,7 +177,7 @@ class _Composer:
                 Span(event.start_mark.index - 1, event.end_mark.index),
                 'write "{{ ... }}" with the quotes',
             )
-        return self._refuse("spec-key-not-text", "a key has to be text", _span(event))
+        return self._refuse("spec-key-not-text", "a key has to be text", _span(event), "quote it if it is text")
 
     def _refuse(self, rule: str, message: str, span: Span, hint: str | None = None) -> SpecError:
         return SpecError(message, (Finding(rule, message, self._at(span), hint),))
@@ -206,6 +209,7 @@ _SYNTAX = (
     ),
     ("unexpected end of stream", "this text in quotes has no end", "close it with the same quote"),
     ("unexpected document indicator", "this text in quotes has no end", "close it with the same quote"),
+    ("expected alphabetic or numeric", "`*` and `&` begin the name of an alias, and none follows", "quote the text"),
     ("unknown escape character", "this escape does not exist", "write `\\\\` for a backslash, or use single quotes"),
     ("did not find expected <document start>", "another document begins here", "separate documents with a line `---`"),
 )

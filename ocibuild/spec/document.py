@@ -95,9 +95,15 @@ def complain(document: Document, path: Path, error: TemplateError | OcibuildErro
     document.broken.add(path)
     if isinstance(error, OcibuildError):
         document.ledger.add("spec-template-failed", error.what, document.place(path), error.hint)
-    elif not error.silent:
-        span = locate(document.source, span_of(document.root, path), error)
-        document.ledger.add(error.rule, error.message, document.source.place(span), error.hint)
+    else:
+        complain_in(document.ledger, document.source, span_of(document.root, path), error)
+
+
+def complain_in(ledger: Ledger, source: Source, within: Span, error: TemplateError) -> None:
+    """Enters `error`, and what was met with it, at their places within a part of `source`."""
+    for one in (error, *error.further):
+        if not one.silent:
+            ledger.add(one.rule, one.message, source.place(locate(source, within, one)), one.hint)
 
 
 def locate(source: Source, within: Span, fault: TemplateError) -> Span:

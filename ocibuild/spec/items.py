@@ -23,13 +23,14 @@ from ocibuild.plan import (
 )
 from ocibuild.spec import paths
 from ocibuild.spec.attributes import read_attributes, read_mode
-from ocibuild.spec.document import locate, render_text
+from ocibuild.spec.document import complain_in, render_text
 from ocibuild.spec.scope import Scope
 from ocibuild.spec.source import SIZE_LIMIT, Source, Span, decode
 from ocibuild.spec.template_language import TemplateError
 from ocibuild.spec.view import View
 
 _PATH = "spec-bad-path"
+_INSIDE = "a template is a file in the directory of the spec or below"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def _hardlink(view: View, _around: Surroundings) -> Item | None:
     if to is None or target is None:
         return None
     if to == target:
-        view.refuse(_PATH, f"{to} cannot be a link to itself")
+        view.refuse(_PATH, f"{to} cannot be a link to itself", "name another file of this layer under `hardlink`")
     return Hardlink(target, to, view.origin)
 
 
@@ -175,11 +176,9 @@ def _render_file(view: View, around: Surroundings, path: str) -> str | None:
         return None
     try:
         return render_text(view.document, around.scope, source.text, is_file=True)
-    except TemplateError as fault:
-        if not fault.silent:
-            start = source.line_start(fault.line or 1)
-            span = locate(source, Span(start, len(source.text)), fault)
-            view.document.ledger.add(fault.rule, fault.message, source.place(span), fault.hint)
+    except TemplateError as error:
+        within = Span(source.line_start(error.line or 1), len(source.text))
+        complain_in(view.document.ledger, source, within, error)
     except SpecError as error:
         view.document.ledger.take(error.findings)
     return None
@@ -191,9 +190,9 @@ def _read_template(view: View, directory: Path, path: str) -> Source | None:
     place = view.get("template") or view
     try:
         if os.path.commonpath([real, top]) != top:
-            place.refuse(_PATH, f"{path} is a link that leads out of the directory of the spec")
+            place.refuse(_PATH, f"{path} is a link that leads out of the directory of the spec", _INSIDE)
         elif not stat.S_ISREG(os.stat(real).st_mode):
-            place.refuse("spec-template-file", f"the template {path} is not a file")
+            place.refuse("spec-template-file", f"the template {path} is not a file", _INSIDE)
         else:
             with open(real, "rb") as file:
                 return decode(name, file.read(SIZE_LIMIT + 1))
@@ -201,5 +200,5 @@ def _read_template(view: View, directory: Path, path: str) -> Source | None:
         view.document.ledger.take(error.findings)
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else str(error)
-        place.refuse("spec-template-file", f"the template {path} cannot be read: {reason}")
+        place.refuse("spec-template-file", f"the template {path} cannot be read: {reason}", _INSIDE)
     return None

@@ -68,7 +68,8 @@ def check_layers(spec: View, platforms: tuple[Platform, ...]) -> None:
     for view in spec.items("layers"):
         name = view.get("name")
         if name is not None and name.text in seen:
-            name.refuse("spec-duplicate-name", f"the layer of line {seen[name.text].line} is called {name.text} too")
+            message = f"the layer of line {seen[name.text].line} is called {name.text} too"
+            name.refuse("spec-duplicate-name", message, "give each its own name")
         elif name is not None:
             seen[name.text] = name.origin
         for selector in view.items("platforms"):

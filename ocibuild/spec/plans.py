@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path as FilePath
 
 from ocibuild.errors import SpecError
 from ocibuild.oci.media_type import Format
@@ -20,6 +20,7 @@ from ocibuild.spec.document import (
 from ocibuild.spec.layers import LayerContext, check_layers, read_layers
 from ocibuild.spec.metadata import Extra, Shape, check_annotations, check_metadata, read_annotations, read_labels
 from ocibuild.spec.names import read_names
+from ocibuild.spec.nodes import Path
 from ocibuild.spec.platforms import choose_platforms, read_base, read_platforms
 from ocibuild.spec.schema import breaches_of
 from ocibuild.spec.scope import Scope
@@ -72,7 +73,7 @@ def render_document(document: Document, scope: Scope, asked: tuple[str, ...]) ->
     if foreign:  # another program's file, or a later format: nothing else we could say of it is of use
         _enter(document, foreign)
         return None
-    declared = read_platforms(View(document, without(head, [one.path for one in complaints])))
+    declared = read_platforms(View(document, without(head, _unusable(complaints))))
     judged: list[tuple[Value, Value]] = []
     rendered = []
     for platform in choose_platforms(declared, asked):
@@ -89,7 +90,7 @@ def read_plan(rendering: Rendering, overrides: Overrides, epoch: int | None) -> 
     shape = Shape(Format(first.text_of("format") or "oci"), len(rendering.platforms) > 1)
     created = _created(first, epoch)
     _check(rendering, shape, extra)
-    context = _Context(Path(document.source.name).absolute().parent, shape, extra, created, epoch)
+    context = _Context(FilePath(document.source.name).absolute().parent, shape, extra, created, epoch)
     try:
         image, tags = read_names(first, overrides.tags)
     except SpecError as error:
@@ -112,7 +113,7 @@ def read_plan(rendering: Rendering, overrides: Overrides, epoch: int | None) -> 
 class _Context:
     """What is the same for all platforms of an image."""
 
-    directory: Path
+    directory: FilePath
     shape: Shape
     extra: Extra
     created: int
@@ -163,7 +164,7 @@ def _usable(document: Document, values: Value, judged: list[tuple[Value, Value]]
             return usable
     complaints = _judge(document, values)
     _enter(document, complaints)
-    usable = without(values, [*(one.path for one in complaints), *document.broken])
+    usable = without(values, [*_unusable(complaints), *document.broken])
     judged.append((values, usable))
     return usable
 
@@ -171,6 +172,10 @@ def _usable(document: Document, values: Value, judged: list[tuple[Value, Value]]
 def _judge(document: Document, values: Value) -> list[Complaint]:
     complaints = [complaint for breach in breaches_of(values) for complaint in explain(breach)]
     return [one for one in complaints if not document.is_broken(one.path)]
+
+
+def _unusable(complaints: list[Complaint]) -> list[Path]:
+    return [one.path for one in complaints if not one.usable]
 
 
 def _enter(document: Document, complaints: list[Complaint]) -> None:

@@ -24,6 +24,8 @@ Schema = dict[str, Any]
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
 # Every pattern of the schema that templates may stand in for ends with this.
 _OR_TEMPLATE = r"|\{[{%]"
+# And every list of alternatives that one may stand among has this.
+_TEMPLATE = {"$ref": "#/definitions/template"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,6 @@ def _breach(error: Any) -> Breach:
 @lru_cache(maxsize=1)
 def _validator() -> Validator:
     raw = json.loads(schema_text(SPEC))
-    raw["definitions"]["template"] = False
     checker = Draft7Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "boolean": _is_boolean})
     keywords = {"const": _const, "minimum": _minimum, "maximum": _maximum}
     kind: type[Validator] = extend(Draft7Validator, keywords, type_checker=checker)  # type: ignore[no-untyped-call]
@@ -70,7 +71,7 @@ def _validator() -> Validator:
 def _compile(schema: Any, definitions: Schema) -> Any:
     """`schema` with its references put in place (it has no cycles), and without the slack for templates."""
     if isinstance(schema, list):
-        return [_compile(item, definitions) for item in schema]
+        return [_compile(item, definitions) for item in schema if item != _TEMPLATE]
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:

@@ -18,7 +18,7 @@ class TemplateError(Exception):
     """A template that cannot be rendered: why, and how to mend it.
 
     `needle` is the part of the template to point at, `line` its 1-based line, where known. A `silent` fault follows from
-    one that was reported already; `rule` is the id of the finding that it becomes.
+    one that was reported already; `rule` is the id of the finding that it becomes. `further` errors were met with it.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class TemplateError(Exception):
         super().__init__(message)
         self.message, self.hint, self.needle, self.line, self.silent = message, hint, needle, line, silent
         self.rule = rule
+        self.further: tuple[TemplateError, ...] = ()
 
 
 def bounded(value: Any) -> Any:
@@ -52,9 +53,11 @@ def as_text(value: Any) -> str:
     if isinstance(value, str | int):
         return str(value)
     if value is None:
-        raise TemplateError("this expression gives nothing")
-    kind = "a list" if isinstance(value, list | tuple) else "no text"
-    raise TemplateError(f"this expression gives {kind}", "choose an item, such as `[0]`, or use `| join(', ')`")
+        raise TemplateError("this expression gives nothing", "write '' for empty text")
+    if isinstance(value, list | tuple):
+        raise TemplateError("this expression gives a list", "choose an item, such as `[0]`, or use `| join(', ')`")
+    str(value)  # a name without a value complains of itself here
+    raise TemplateError("this expression gives no text", "name one of its facts, such as `platform.arch`")
 
 
 def _replace(text: str, old: str, new: str, count: int = -1) -> str:

@@ -39,6 +39,7 @@ _OUTPUT_BUDGET = 1 << 25
 _BUDGET = "\0budget"  # no template can spell these two names
 _COUNTED = "\0counted"
 _JOINED = "\0joined"
+_LANGUAGE = "there are variables, text, numbers, `~`, `+`, `-`, comparisons, if, for, set, filters and methods of text"
 
 
 @dataclass(slots=True)
@@ -107,7 +108,7 @@ class _Missing(StrictUndefined):
 
     def _fail_with_undefined_error(self, *_: Any, **__: Any) -> NoReturn:
         name = str(self._undefined_name)
-        hint = f"give it one, or write `{name} | default('...')`"
+        hint = f"write `{name} | default('...')` where it may be missing"
         if "." not in name:
             hint = f"give it a `default` under `vars`, or pass --set {name}=VALUE"
         raise _undefined(f"`{name}` has no value", hint, name)
@@ -208,12 +209,26 @@ def _compile(text: str, is_file: bool) -> tuple[Template, tuple[tuple[str, int],
         code = environment.compile(_guarded(tree))
         return Template.from_code(environment, code, {}), names, size
     except TemplateSyntaxError as error:
-        message = f"this is not a template: {error.message}"
-        raise TemplateError(message, line=error.lineno, rule="spec-template-syntax") from error
+        message, hint = (
+            f"this is not a template: {error.message}",
+            "write `{{ '{{' }}` where two braces are meant as text",
+        )
+        culprit = _culprit(environment, text)
+        raise TemplateError(message, hint, needle=culprit, line=error.lineno, rule="spec-template-syntax") from error
     except (RecursionError, MemoryError, SyntaxError) as error:
         raise TemplateError("this template is nested too deeply") from error
     except ValueError as error:
         raise TemplateError("a number in this template is too large") from error
+
+
+def _culprit(environment: _Environment, text: str) -> str | None:
+    """The first expression that is wrong by itself, if one is: Jinja tells lines only."""
+    for match in re.finditer(r"\{\{.*?\}\}", text, re.DOTALL):
+        try:
+            environment.parse(match[0])
+        except TemplateSyntaxError:
+            return match[0]
+    return None
 
 
 def _newline_of(text: str) -> str:
@@ -243,9 +258,8 @@ def _descend(node: nodes.Node) -> Iterator[nodes.Node]:
 def _check_node(node: nodes.Node) -> None:
     kind = type(node).__name__
     if kind not in NODES or (isinstance(node, nodes.For) and node.recursive):
-        raise TemplateError(
-            f"{REFUSED.get(kind, 'this kind of expression')} is not part of the template language", line=node.lineno
-        )
+        what = REFUSED.get(kind, "this kind of expression")
+        raise TemplateError(f"{what} is not part of the template language", _LANGUAGE, line=node.lineno)
     if isinstance(node, nodes.Filter) and node.name not in (*FILTERS, *JINJA_FILTERS):
         hint = did_you_mean(node.name, (*FILTERS, *JINJA_FILTERS)) or f"there are {', '.join(sorted(FILTERS))}"
         raise TemplateError(f"there is no filter `{node.name}`", hint, needle=node.name, line=node.lineno)
@@ -288,6 +302,10 @@ def _line_of_name(tree: nodes.Template, name: str) -> int:
 
 def _values(names: tuple[tuple[str, int], ...], scope: Scope) -> dict[str, Any]:
     values: dict[str, Any] = {}
+    unknown = [_unknown(name, scope, line) for name, line in names if name not in scope.names]
+    if unknown:
+        unknown[0].further = tuple(unknown[1:])
+        raise unknown[0]
     for name, line in names:
         if name in scope.faulty:
             raise TemplateError(f"`{name}` has no value", silent=True)
@@ -297,15 +315,13 @@ def _values(names: tuple[tuple[str, int], ...], scope: Scope) -> dict[str, Any]:
             values[name] = _platform(scope, line)
         elif name == "git":
             values[name] = _Facts("git", scope.git(), GIT_FACTS)
-        elif name not in scope.unset:
-            raise _unknown(name, scope, line)
     return values
 
 
 def _platform(scope: Scope, line: int) -> _Facts:
     if scope.platform is None:
         hint = "`platform` is known below base, config, labels, layers, unset and the manifest's annotations"
-        raise _undefined("this value is the same for every platform", hint, "platform", line)
+        raise _undefined("`platform` is not known here: this value is the same for all", hint, "platform", line)
     facts = platform_facts(scope.platform)
     return _Facts("platform", facts, tuple(facts))
 
