@@ -89,6 +89,22 @@ class Repository:
         pages = self._host.run(lambda: list(self._client.tag_pages()), f"to list the tags of {self.reference.name}")
         return tuple(sorted({tag for page in pages for tag in page}))
 
+    def tagged(self, tag: str) -> Digest | None:
+        """What a tag points to; None if it is not there."""
+        subject = f"to show {self._named(tag)}"
+        head = self._host.run(lambda: self._client.head_manifest(tag, self._client.pull), subject)
+        if head is None or head.digest is not None:
+            return head.digest if head else None
+        return sha256(self._read(tag, subject)[0])
+
+    def holds(self, descriptor: Descriptor) -> bool:
+        """Whether the repository has this blob or manifest; nothing is fetched."""
+        digest = descriptor.digest
+        subject = f"to show {self._named(str(digest))}"
+        if descriptor.media_type in ACCEPTED:
+            return self._host.run(lambda: self._client.head_manifest(str(digest), self._client.pull), subject) is not None
+        return self._host.run(lambda: self._client.has_blob(digest, self._client.pull), subject)
+
     # Writing
 
     def put_blob(self, source: BlobSource) -> Outcome:
@@ -127,7 +143,7 @@ class Repository:
         The tag is read back: IntegrityError if it names something else then. RegistryError if it must not be moved.
         """
         tag = parse_tag(name)
-        if self._tagged(tag) == descriptor.digest:
+        if self.tagged(tag) == descriptor.digest:
             return
         subject = f"to set {self._named(tag)}"
         try:
@@ -178,17 +194,9 @@ class Repository:
             hint = f"there are {len(tags)} tags, such as {', '.join(near)}"
         return NotFoundError(f"there is no {self._named(key)}", hint=hint, status=404)
 
-    def _tagged(self, tag: str) -> Digest | None:
-        """What a tag points to; None if it is not there."""
-        subject = f"to show {self._named(tag)}"
-        head = self._host.run(lambda: self._client.head_manifest(tag, self._client.push), subject)
-        if head is None or head.digest is not None:
-            return head.digest if head else None
-        return sha256(self._read(tag, subject)[0])
-
     def _accept_if_immutable(self, tag: str, digest: Digest, error: OcibuildError) -> None:
         """A refused tag is as good as a set one if it points where it should (ECR, Harbor: immutable tags)."""
-        present = self._tagged(tag)
+        present = self.tagged(tag)
         if present == digest:
             return
         words = error.what.lower()
@@ -201,12 +209,12 @@ class Repository:
         raise error
 
     def _read_back(self, tag: str, digest: Digest) -> None:
-        present = self._tagged(tag)
+        present = self.tagged(tag)
         for number in range(_READ_BACKS):
             if present == digest:
                 return
             self._host.retrier.sleep(_READ_BACK_WAIT * 2**number)
-            present = self._tagged(tag)
+            present = self.tagged(tag)
         if present == digest:
             return
         if present is None:
