@@ -18,12 +18,14 @@ from ocibuild.graph import Node
 from ocibuild.image import PlatformImage
 from ocibuild.layers.tar import WRITER
 from ocibuild.oci.location import LayoutLocation
-from ocibuild.recipes.accounts import login, logout
+from ocibuild.recipes.accounts import examine, login, logout
 from ocibuild.recipes.building import build
 from ocibuild.recipes.copying import copy, tag
 from ocibuild.recipes.looking import Inspection, digest, images, inspect, tags
+from ocibuild.recipes.merging import create_index
 from ocibuild.recipes.places import Places
-from ocibuild.recipes.pushing import UPLOADS, Pushed, push, push_plans
+from ocibuild.recipes.planning import Fate, Move, PushPlan, plan_push
+from ocibuild.recipes.pushing import UPLOADS, Pushed, Terms, push, push_plans
 from ocibuild.registry.settings import Settings
 from ocibuild.schema_files import schema_text
 from ocibuild.spec.load import Facts, Overrides
@@ -41,9 +43,9 @@ __all__ = [  # noqa: RUF022 - in the order of use
     # building
     "DEFAULT_OUTPUT", "VERSION", "WRITER", "Built", "PlatformImage", "build", "write_file",
     # places
-    "Places", "Settings", "login", "logout",
+    "Places", "Settings", "examine", "login", "logout",
     # pushing and copying
-    "UPLOADS", "Pushed", "copy", "profile_named", "push", "push_plans", "tag",
+    "UPLOADS", "Fate", "Move", "PushPlan", "Pushed", "Terms", "copy", "create_index", "plan_push", "profile_named", "push", "push_plans", "tag",
     # looking
     "Entry", "Inspection", "Node", "digest", "images", "inspect", "tags",
 ]  # fmt: skip

@@ -64,10 +64,10 @@ def put_image(plan: Plan, layers: Mapping[LayerPlan, BuiltLayer], bases: Bases, 
     return Built(plan, descriptor, images)
 
 
-def destinations_of(plan: Plan, given: Sequence[Reference] = ()) -> tuple[Reference, ...]:
+def destinations_of(plan: Plan, given: Sequence[Reference] = (), *, by_digest: bool = False) -> tuple[Reference, ...]:
     """Where a plan's image goes: to the destinations that are given, under the plan's tags where one has none, else to its own.
 
-    UsageError where there is no place, or no tag.
+    UsageError where there is no place, or (unless `by_digest`) no tag.
     """
     if not given and plan.image is None:
         raise UsageError(
@@ -76,6 +76,8 @@ def destinations_of(plan: Plan, given: Sequence[Reference] = ()) -> tuple[Refere
             hint="add `image: HOST/NAME` to the spec, or name a destination",
         )
     places = given or ((plan.image,) if plan.image else ())
+    if by_digest:
+        return tuple(places)
     if not plan.tags and any(not place.tag for place in places):
         raise UsageError(
             "there is no tag to push: the spec has no `tags`",

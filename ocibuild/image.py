@@ -23,6 +23,7 @@ from ocibuild.plan import BuiltLayer, Plan, PlatformPlan, Settings, Unset
 BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"
 # What docker build once recorded of its own intermediate containers; it says nothing of the new image.
+_CREATED_BY = "ocibuild layer "
 _STALE_FIELDS = ("container", "container_config", "id", "parent", "docker_version")
 
 
@@ -82,12 +83,17 @@ def assemble(plan: Plan, part: PlatformPlan, layers: Sequence[BuiltLayer], base:
 def assemble_index(plan: Plan, images: Sequence[PlatformImage], bases: Sequence[BaseImage | None]) -> bytes:
     """The index (or manifest list) over the images of all platforms, in the order of the plan."""
     annotations = {**_provenance(bases), **dict(plan.index_annotations)} if plan.format is Format.OCI else {}
+    return index_over([image.descriptor for image in images], plan.format, annotations)
+
+
+def index_over(manifests: Sequence[Descriptor], family: Format, annotations: Mapping[str, str]) -> bytes:
+    """The index (or manifest list) that names `manifests`, in their order."""
     return encode(
         {
             "schemaVersion": 2,
-            "mediaType": plan.format.index,
-            "manifests": [image.descriptor.to_json() for image in images],
-            **({"annotations": annotations} if annotations else {}),
+            "mediaType": family.index,
+            "manifests": [descriptor.to_json() for descriptor in manifests],
+            **({"annotations": dict(annotations)} if annotations else {}),
         }
     )
 
@@ -132,7 +138,16 @@ def _config(
 
 
 def _history_entry(plan: Plan, layer: BuiltLayer) -> dict[str, Any]:
-    return {"created": plan.created, "created_by": f"ocibuild layer {layer.name}"}
+    return {"created": plan.created, "created_by": f"{_CREATED_BY}{layer.name}"}
+
+
+def layer_names(manifest: Manifest, config: ImageConfig) -> list[tuple[Descriptor, str]]:
+    """The layers that ocibuild made, each with its name in the spec, as far as the history tells."""
+    entries = [entry for entry in config.history if not entry.get("empty_layer")]
+    if len(entries) != len(manifest.layers):
+        return []
+    made = [(layer, str(entry.get("created_by", ""))) for layer, entry in zip(manifest.layers, entries, strict=True)]
+    return [(layer, text.removeprefix(_CREATED_BY)) for layer, text in made if text.startswith(_CREATED_BY)]
 
 
 def _inherited_history(base: BaseImage | None) -> Sequence[Mapping[str, Any]]:

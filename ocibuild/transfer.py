@@ -4,15 +4,16 @@ parents; names last. The places are known only by their ports, so push, pull, co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from ocibuild.events import Advanced, Emit, Finished, Noted, Stage, Started
 from ocibuild.graph import Node
 from ocibuild.oci.blobs import BlobSource, ImageReader, ImageSink, Outcome
 from ocibuild.oci.descriptor import Descriptor
+from ocibuild.oci.digest import Digest
 from ocibuild.oci.documents import Manifest
 from ocibuild.oci.media_type import is_foreign
 
@@ -29,31 +30,38 @@ class Transferred:
         return sum(descriptor.size for descriptor, outcome in self.outcomes if outcome is Outcome.SENT)
 
 
-def transfer(
-    root: Node,
-    reader: ImageReader,
-    sink: ImageSink,
-    names: Sequence[str],
-    *,
-    jobs: int,
-    emit: Emit,
-    stage: Stage = Stage.SEND,
-) -> Transferred:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How blobs travel: `jobs` at once, with progress to `emit` under these titles (default: digests) and this stage.
+
+    A registry is sent to and counts the bytes that go out itself; a place on disk fetches.
+    """
+
+    jobs: int
+    emit: Emit
+    stage: Stage = Stage.SEND
+    titles: Mapping[Digest, str] = field(default_factory=dict)
+
+    def title(self, descriptor: Descriptor) -> str:
+        return self.titles.get(descriptor.digest, descriptor.digest.short)
+
+
+def transfer(root: Node, reader: ImageReader, sink: ImageSink, names: Sequence[str], manner: Manner) -> Transferred:
     """Make `sink` hold all of `root`, then let `names` point to it.
 
-    `stage` is what progress calls it: a registry is sent to, a place on disk fetches. Non-distributable layers are left where they are (image-spec layer.md: they SHOULD NOT be uploaded). The first failure
+    Non-distributable layers are left where they are (image-spec layer.md: they SHOULD NOT be uploaded). The first failure
     stops what has not begun; no manifest is put before every blob is in place.
     """
     for digest in dict.fromkeys(layer.digest for _, layer in foreign_layers(root)):
-        emit(Noted(f"layer {digest.short} is not distributable: it stays where its URLs point"))
-    outcomes = put_blobs(blobs_of(root), reader, sink, stage=stage, jobs=jobs, emit=emit)
+        manner.emit(Noted(f"layer {digest.short} is not distributable: it stays where its URLs point"))
+    outcomes = put_blobs(blobs_of(root), reader, sink, manner)
     for node in root.walk():
-        _put_manifest(node, sink, emit)
+        _put_manifest(node, sink, manner.emit)
     for name in names:
         task = f"tag {name}"
-        emit(Started(task, Stage.TAG, name))
+        manner.emit(Started(task, Stage.TAG, name))
         sink.tag(root.descriptor, root.document.raw, name)
-        emit(Finished(task, "tagged"))
+        manner.emit(Finished(task, "tagged"))
     return Transferred(outcomes)
 
 
@@ -74,28 +82,28 @@ def foreign_layers(root: Node) -> Iterator[tuple[Manifest, Descriptor]]:
 
 
 def put_blobs(
-    blobs: Sequence[Descriptor], reader: ImageReader, sink: ImageSink, *, jobs: int, emit: Emit, stage: Stage
+    blobs: Sequence[Descriptor], reader: ImageReader, sink: ImageSink, manner: Manner
 ) -> tuple[tuple[Descriptor, Outcome], ...]:
-    """Make `sink` hold all `blobs`, `jobs` at a time, and say what became of each."""
+    """Make `sink` hold all `blobs`, and say what became of each."""
     # The largest first: the last thread to finish then has little left to do.
     ordered = sorted(blobs, key=lambda descriptor: -descriptor.size)
-    put = partial(_put_blob, reader, sink, stage, emit)
-    return tuple(zip(ordered, _all(put, ordered, jobs), strict=True))
+    put = partial(_put_blob, reader, sink, manner)
+    return tuple(zip(ordered, _all(put, ordered, manner.jobs), strict=True))
 
 
-def _put_blob(reader: ImageReader, sink: ImageSink, stage: Stage, emit: Emit, descriptor: Descriptor) -> Outcome:
+def _put_blob(reader: ImageReader, sink: ImageSink, manner: Manner, descriptor: Descriptor) -> Outcome:
     task = str(descriptor.digest)
-    emit(Started(task, stage, descriptor.digest.short, descriptor.size))
+    manner.emit(Started(task, manner.stage, manner.title(descriptor), descriptor.size))
     opener = partial(reader.open_blob, descriptor)
-    if stage is Stage.FETCH:
-        opener = partial(_counted, opener, task, emit)
+    if manner.stage is Stage.FETCH:
+        opener = partial(_counted, opener, task, manner.emit)
     try:
         outcome = sink.put_blob(BlobSource(descriptor, opener, reader.blob_origins(descriptor)))
     except BaseException:
-        emit(Finished(task, "failed"))
+        manner.emit(Finished(task, "failed"))
         raise
-    done = "fetched" if stage is Stage.FETCH and outcome is Outcome.SENT else outcome.value
-    emit(Finished(task, done, descriptor.size))
+    done = "fetched" if manner.stage is Stage.FETCH and outcome is Outcome.SENT else outcome.value
+    manner.emit(Finished(task, done, descriptor.size))
     return outcome
 
 

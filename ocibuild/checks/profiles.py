@@ -12,7 +12,7 @@ _GHCR_PAGE = "GitHub documentation, Working with the Container registry (2026-09
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The limits of a registry. Sizes are in bytes, lengths in characters."""
+    """The limits of a registry. Sizes are in bytes, lengths in characters; `upload_seconds` is how long one upload may run."""
 
     name: str
     source: str
@@ -21,12 +21,13 @@ class Profile:
     description_length: int = 512
     licenses_length: int = 256
     manifest_size: int = MANIFEST_LIMIT
+    upload_seconds: int | None = None
 
 
 # "10 GB" is not defined further by GitHub; 10^10 is the safe reading. The generic profile keeps GHCR's limits: an image that
 # passes can be pushed anywhere.
 PROFILES = (
-    Profile("ghcr", _GHCR_PAGE, hosts=("ghcr.io",)),
+    Profile("ghcr", _GHCR_PAGE, hosts=("ghcr.io",), upload_seconds=600),
     Profile("generic", f"the limits of GHCR, as the strictest in wide use: {_GHCR_PAGE}"),
 )
 

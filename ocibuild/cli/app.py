@@ -23,6 +23,7 @@ COMMANDS = {
     "init": ("init", "Write a commented starter spec."),
     "build": ("build", "Build images into a layout or an archive."),
     "push": ("push", "Check what was built and send it to its registry."),
+    "plan": ("plan", "Show what a push would send and which tags would move."),
     "render": ("render", "Show specs with every template filled in."),
     "schema": ("schema", "Print the JSON Schema of specs."),
     "pull": ("pull", "Fetch an image from a registry."),
@@ -31,6 +32,8 @@ COMMANDS = {
     "ls": ("ls", "List the tags of a repository or the images of a layout."),
     "digest": ("digest", "Print the digest that a name leads to."),
     "tag": ("tag", "Give an image further tags, where it is."),
+    "index": ("index", "Merge images that were built apart into one index."),
+    "doctor": ("doctor", "Find out what a registry grants and supports."),
     "login": ("login", "Store credentials for a registry, once they were tried."),
     "logout": ("logout", "Forget the credentials for a registry."),
 }

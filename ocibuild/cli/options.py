@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import click
 
@@ -76,6 +77,19 @@ class LeveledKeyValue(click.ParamType[tuple[tuple[str, str, str], ...]]):
         return tuple((level, key if colon else head, text) for level in chosen)
 
 
+class Rate(click.ParamType[float]):
+    """A number of bytes, with kB, MB or GB if wanted."""
+
+    name = "BYTES"
+    units: ClassVar = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(B|kB|MB|GB)?", str(value).removesuffix("/s"))
+        if match is None or float(match[1]) <= 0:
+            self.fail(f"{value!r} is no rate; write for example 500kB or 25MB", param, ctx)
+        return float(match[1]) * self.units[match[2] or ""]
+
+
 spec_options = together(
     option("-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
            help=f"Spec file, or directory of specs; may be repeated. Default: {DEFAULT_FILE}."),
@@ -118,3 +132,10 @@ jobs_option = option(
 )
 json_option = option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 platform_option = option("--platform", metavar="OS/ARCH[/VARIANT]", help="The image for this platform out of an index.")
+
+destination_options = together(
+    option("--profile", metavar="NAME", help="Check against this registry profile. Default: by the destination's host."),
+    option("--by-digest", is_flag=True, help="Leave tags alone: for runners that build one platform each (see `index create`)."),
+)  # fmt: skip
+rate_option = option("--rate", type=Rate(), default="10MB", show_default=True,
+                     help="Bytes a second that estimates assume, for example 500kB or 25MB.")  # fmt: skip

@@ -74,6 +74,16 @@ def plans(options: dict[str, Any]) -> tuple[Plan, ...]:
     return api.load(spec_files(options), overrides(options), facts())
 
 
+def terms(options: dict[str, Any]) -> api.Terms:
+    """How to push, as the options say."""
+    return api.Terms(
+        profile=api.profile_named(options["profile"]) if options["profile"] else None,
+        no_clobber=options.get("no_clobber", False),
+        by_digest=options["by_digest"],
+        jobs=options.get("jobs") or api.UPLOADS,
+    )
+
+
 def chosen_platform(text: str | None) -> Platform | None:
     """The platform of `--platform`, where a command takes one."""
     return parse_platform(text) if text else None

@@ -18,7 +18,7 @@ from ocibuild.plan import LayerPlan, Plan, PlatformPlan
 from ocibuild.recipes.archives import write_archive
 from ocibuild.recipes.places import Places
 from ocibuild.store.layout import Layout
-from ocibuild.transfer import put_blobs
+from ocibuild.transfer import Manner, put_blobs
 
 
 def build(
@@ -58,7 +58,7 @@ def _take_base_layers(
         if not self_contained:
             return
     if location is not None:
-        put_blobs(layers, places.reader(location), layout, stage=Stage.FETCH, jobs=jobs, emit=places.emit)
+        put_blobs(layers, places.reader(location), layout, Manner(jobs, places.emit, Stage.FETCH))
 
 
 @contextmanager

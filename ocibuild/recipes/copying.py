@@ -17,7 +17,7 @@ from ocibuild.recipes.places import Places
 from ocibuild.recipes.pushing import UPLOADS
 from ocibuild.store.layout import Layout
 from ocibuild.store.naming import full_reference
-from ocibuild.transfer import transfer
+from ocibuild.transfer import Manner, transfer
 
 
 def copy(
@@ -37,11 +37,11 @@ def copy(
     if isinstance(destination, RegistryLocation):
         reference = destination.reference
         tags = (reference.tag,) if reference.tag else ()
-        transfer(root, reader, places.repository(reference), tags, stage=Stage.SEND, jobs=jobs, emit=places.emit)
+        transfer(root, reader, places.repository(reference), tags, Manner(jobs, places.emit))
     elif isinstance(destination, LayoutLocation):
         layout = Layout.create(destination.path, emit=places.emit)
         name = destination.name or kept_name(source)
-        transfer(root, reader, layout, (name,) if name else (), stage=Stage.FETCH, jobs=jobs, emit=places.emit)
+        transfer(root, reader, layout, (name,) if name else (), Manner(jobs, places.emit, Stage.FETCH))
         if name is None:
             layout.name(root.descriptor)
     else:

@@ -2,74 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ocibuild.assembly import destinations_of
 from ocibuild.checks.image_rules import ImageUnderCheck, check_image
 from ocibuild.checks.profiles import Profile, profile_for
-from ocibuild.errors import FindingsError, NotFoundError, StoreError
+from ocibuild.errors import FindingsError, NotFoundError, RegistryError, StoreError
 from ocibuild.events import Stage
+from ocibuild.findings import Finding
 from ocibuild.graph import Node, read_configs, read_graph
+from ocibuild.image import layer_names
 from ocibuild.oci.blobs import ImageReader
 from ocibuild.oci.descriptor import Descriptor
+from ocibuild.oci.digest import Digest
+from ocibuild.oci.documents import ImageConfig
 from ocibuild.oci.location import LocalLocation
 from ocibuild.oci.reference import Reference, tags_by_repository
 from ocibuild.plan import Plan
+from ocibuild.recipes.pace import UploadPace
 from ocibuild.recipes.places import Places
-from ocibuild.transfer import Transferred, transfer
+from ocibuild.transfer import Manner, Transferred, transfer
 
 UPLOADS = 4  # at once: what registries bear well
 
 
-def push(
-    image: Descriptor,
-    reader: ImageReader,
-    destinations: Sequence[Reference],
-    places: Places,
-    *,
-    profile: Profile | None = None,
-    jobs: int = UPLOADS,
-) -> tuple[Pushed, ...]:
-    """Check an image, then send it to every repository of `destinations`, under all the tags given for it.
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How to push. `profile` None is that of each destination's host; `by_digest` leaves tags alone; with `no_clobber` a tag
+    that points to another image is not moved."""
 
-    FindingsError before any request if it breaks a rule of a destination's profile.
-    """
-    root = read_graph(reader, image)
-    repositories = tags_by_repository(destinations)
-    for repository in repositories:
-        _refuse_findings(root, reader, str(repository), profile or profile_for(repository.host))
-    return tuple(
-        Pushed(
-            repository.with_digest(image.digest),
-            tags,
-            transfer(root, reader, places.repository(repository), tags, stage=Stage.SEND, jobs=jobs, emit=places.emit),
-        )
-        for repository, tags in repositories.items()
-    )
+    profile: Profile | None = None
+    no_clobber: bool = False
+    by_digest: bool = False
+    jobs: int = UPLOADS
 
-
-def push_plans(
-    plans: Sequence[Plan],
-    output: LocalLocation,
-    destinations: Sequence[Reference],
-    places: Places,
-    *,
-    profile: Profile | None = None,
-    jobs: int = UPLOADS,
-) -> tuple[Pushed, ...]:
-    """Push what was built of `plans` in `output`: to the destinations that are given, else to each plan's own.
-
-    UsageError where nothing says where to; NotFoundError where a plan was not built. Both before any request.
-    """
-    targets = [destinations_of(plan, destinations) for plan in plans]
-    reader = places.reader(output)
-    images = [_find_built(plan, reader, output) for plan in plans]
-    return tuple(
-        pushed
-        for image, references in zip(images, targets, strict=True)
-        for pushed in push(image, reader, references, places, profile=profile, jobs=jobs)
-    )
+    def profile_of(self, repository: Reference) -> Profile:
+        return self.profile or profile_for(repository.host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +50,120 @@ class Pushed:
     transferred: Transferred
 
 
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One image on its way to one repository."""
+
+    root: Node
+    configs: Mapping[Digest, ImageConfig]
+    repository: Reference
+    tags: tuple[str, ...]
+
+    @property
+    def digest(self) -> Digest:
+        return self.root.descriptor.digest
+
+    @property
+    def titles(self) -> dict[Digest, str]:
+        """What the spec calls the layers, as far as the image's history tells."""
+        titles: dict[Digest, str] = {}
+        for _, manifest in self.root.manifests():
+            config = self.configs.get(manifest.config.digest)
+            if config is not None:
+                titles |= {layer.digest: name for layer, name in layer_names(manifest, config)}
+        return titles
+
+
+def push(
+    image: Descriptor, reader: ImageReader, destinations: Sequence[Reference], places: Places, terms: Terms = Terms()
+) -> tuple[Pushed, ...]:
+    """Check an image, then send it to every repository of `destinations`, under all the tags given for it.
+
+    FindingsError before any request if it breaks a rule of a destination's profile.
+    """
+    return _run(errands(image, reader, destinations, terms), reader, places, terms)
+
+
+def push_plans(
+    plans: Sequence[Plan],
+    output: LocalLocation,
+    destinations: Sequence[Reference],
+    places: Places,
+    terms: Terms = Terms(),
+) -> tuple[Pushed, ...]:
+    """Push what was built of `plans` in `output`: to the destinations that are given, else to each plan's own.
+
+    UsageError where nothing says where to, NotFoundError where a plan was not built, FindingsError where an image breaks a
+    rule: all before any request.
+    """
+    reader = places.reader(output)
+    return _run(errands_of(plans, output, reader, destinations, terms), reader, places, terms)
+
+
+def errands_of(
+    plans: Sequence[Plan], output: LocalLocation, reader: ImageReader, destinations: Sequence[Reference], terms: Terms
+) -> tuple[Errand, ...]:
+    """Every way that pushing `plans` has to go."""
+    targets = [destinations_of(plan, destinations, by_digest=terms.by_digest) for plan in plans]
+    images = [_find_built(plan, reader, output) for plan in plans]
+    return tuple(
+        errand
+        for image, references in zip(images, targets, strict=True)
+        for errand in errands(image, reader, references, terms)
+    )
+
+
+def errands(
+    image: Descriptor, reader: ImageReader, destinations: Sequence[Reference], terms: Terms
+) -> tuple[Errand, ...]:
+    """One image's way to each repository of `destinations`."""
+    root = read_graph(reader, image)
+    configs = read_configs(reader, root)
+    repositories = tags_by_repository(destinations)
+    return tuple(Errand(root, configs, name, () if terms.by_digest else tags) for name, tags in repositories.items())
+
+
+def findings_of(errand: Errand, terms: Terms) -> tuple[Finding, ...]:
+    """What the destination's profile has against the image."""
+    profile = terms.profile_of(errand.repository)
+    return check_image(ImageUnderCheck(str(errand.repository), errand.root, errand.configs, profile))
+
+
+def _run(ways: Sequence[Errand], reader: ImageReader, places: Places, terms: Terms) -> tuple[Pushed, ...]:
+    for errand in ways:
+        _refuse_findings(errand, terms)
+    if terms.no_clobber:
+        for errand in ways:
+            _refuse_moves(errand, places)
+    return tuple(_carry_out(errand, reader, places, terms) for errand in ways)
+
+
+def _carry_out(errand: Errand, reader: ImageReader, places: Places, terms: Terms) -> Pushed:
+    emit = UploadPace(places.emit, terms.profile_of(errand.repository))
+    manner = Manner(terms.jobs, emit, Stage.SEND, errand.titles)
+    done = transfer(errand.root, reader, places.repository(errand.repository), errand.tags, manner)
+    return Pushed(errand.repository.with_digest(errand.digest), errand.tags, done)
+
+
+def _refuse_findings(errand: Errand, terms: Terms) -> None:
+    findings = findings_of(errand, terms)
+    if any(finding.is_error for finding in findings):
+        name = terms.profile_of(errand.repository).name
+        raise FindingsError(
+            f"{errand.repository} is not pushed: the image breaks the rules of profile {name}", findings
+        )
+
+
+def _refuse_moves(errand: Errand, places: Places) -> None:
+    for tag in errand.tags:
+        present = places.repository(errand.repository).tagged(tag)
+        if present not in (None, errand.digest):
+            raise RegistryError(
+                f"{errand.repository.with_tag(tag)} is there already, and points to another image ({present})",
+                hint="push under a new tag, or without --no-clobber",
+            )
+
+
 def _find_built(plan: Plan, reader: ImageReader, output: LocalLocation) -> Descriptor:
     """What `build` put into `output` for this plan."""
     name = next(iter((*map(str, plan.references), *plan.tags)), str(plan.image) if plan.image else None)
@@ -90,9 +173,3 @@ def _find_built(plan: Plan, reader: ImageReader, output: LocalLocation) -> Descr
         raise NotFoundError(
             f"{name or 'the image'} is not in {output}", where=error.where, hint="run `ocibuild build` first"
         ) from error
-
-
-def _refuse_findings(root: Node, reader: ImageReader, name: str, profile: Profile) -> None:
-    findings = check_image(ImageUnderCheck(name, root, read_configs(reader, root), profile))
-    if any(finding.is_error for finding in findings):
-        raise FindingsError(f"{name} is not pushed: the image breaks the rules of profile {profile.name}", findings)

@@ -8,16 +8,19 @@ import click
 
 from ocibuild import api
 from ocibuild.cli.options import (
+    destination_options,
     jobs_option,
     json_option,
     option,
     output_option,
     progress_options,
+    rate_option,
     registry_options,
     spec_options,
 )
+from ocibuild.cli.plans import show_plans
 from ocibuild.cli.results import print_json, pushed_as_json
-from ocibuild.cli.session import opened_places, plans
+from ocibuild.cli.session import opened_places, plans, terms
 from ocibuild.oci.location import parse_output
 from ocibuild.oci.reference import parse_reference
 
@@ -26,27 +29,31 @@ from ocibuild.oci.reference import parse_reference
 @click.argument("destinations", nargs=-1, metavar="[DESTINATION]...")
 @spec_options
 @output_option
-@option("--profile", metavar="NAME", help="Check against this registry profile. Default: by the destination's host.")
+@destination_options
+@option("--no-clobber", is_flag=True, help="Do not move a tag that points to another image.")
+@option("--dry-run", is_flag=True, help="Show what would be sent, as `ocibuild plan` does, and send nothing.")
+@rate_option
 @json_option
 @jobs_option
 @progress_options
 @registry_options
-def command(destinations: tuple[str, ...], **options: Any) -> None:
+def command(destinations: tuple[str, ...], **options: Any) -> int:
     """Push what `ocibuild build` built (in -o, .ocibuild/layout by default), and print NAME@DIGEST for each destination.
 
-    Without a DESTINATION (HOST/REPOSITORY:TAG), each image goes to the `image` and `tags` of its spec. The image is checked
-    before the first request.
+    Without a DESTINATION (HOST/REPOSITORY[:TAG]), each image goes to the `image` and `tags` of its spec. The image is
+    checked before the first request.
     """
     output = parse_output(options["output"])
     wanted = plans(options)
-    profile = api.profile_named(options["profile"]) if options["profile"] else None
     references = tuple(parse_reference(text) for text in destinations)
     with opened_places(options) as places:
-        pushed = api.push_plans(
-            wanted, output, references, places, profile=profile, jobs=options["jobs"] or api.UPLOADS
-        )
+        if options["dry_run"]:
+            planned = api.plan_push(wanted, output, references, places, terms(options))
+            return show_plans(planned, options["rate"], as_json=options["as_json"])
+        pushed = api.push_plans(wanted, output, references, places, terms(options))
     if options["as_json"]:
         print_json({"pushed": pushed_as_json(pushed)})
     else:
         for one in pushed:
             click.echo(str(one.reference))
+    return 0

@@ -1,0 +1,44 @@
+"""`ocibuild index`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ocibuild import api
+from ocibuild.cli.options import KeyValue, jobs_option, option, progress_options, registry_options
+from ocibuild.cli.session import opened_places
+from ocibuild.oci.location import RegistryLocation, parse_location
+
+
+@click.group("index")
+def command() -> None:
+    """Merge images that were built apart into one index."""
+
+
+@command.command("create")
+@click.argument("destination")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@option("--annotation", "annotations", multiple=True, type=KeyValue(), help="Annotate the index; may be repeated.")
+@jobs_option
+@progress_options
+@registry_options
+def create(destination: str, sources: tuple[str, ...], **options: Any) -> None:
+    """Put an index over the images of every SOURCE at DESTINATION (HOST/REPOSITORY:TAG or oci:DIR:TAG).
+
+    For runners that each built one platform and pushed it by digest: name those digests, or layouts, as sources. What is
+    missing at the destination is copied. The index gets the annotations that all images share.
+    """
+    target = parse_location(destination)
+    with opened_places(options) as places:
+        index = api.create_index(
+            target,
+            [parse_location(source) for source in sources],
+            places,
+            annotations=dict(options["annotations"]),
+            jobs=options["jobs"] or api.UPLOADS,
+        )
+    click.echo(
+        str(target.reference.with_digest(index.digest)) if isinstance(target, RegistryLocation) else str(index.digest)
+    )

@@ -1,0 +1,41 @@
+"""`ocibuild plan`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ocibuild import api
+from ocibuild.cli.options import (
+    destination_options,
+    json_option,
+    output_option,
+    progress_options,
+    rate_option,
+    registry_options,
+    spec_options,
+)
+from ocibuild.cli.plans import show_plans
+from ocibuild.cli.session import opened_places, plans, terms
+from ocibuild.oci.location import parse_output
+from ocibuild.oci.reference import parse_reference
+
+
+@click.command("plan")
+@click.argument("destinations", nargs=-1, metavar="[DESTINATION]...")
+@spec_options
+@output_option
+@destination_options
+@rate_option
+@json_option
+@progress_options
+@registry_options
+def command(destinations: tuple[str, ...], **options: Any) -> int:
+    """Show what `ocibuild push` would do with what was built: blobs that are there, can be mounted or would be sent, tags
+    that would move, bytes, requests, time. Nothing is written. Exits with 1 if the push would be refused.
+    """
+    references = tuple(parse_reference(text) for text in destinations)
+    with opened_places(options) as places:
+        planned = api.plan_push(plans(options), parse_output(options["output"]), references, places, terms(options))
+    return show_plans(planned, options["rate"], as_json=options["as_json"])

@@ -1,0 +1,130 @@
+"""What a push would do: which blobs travel, which tags move, how much and how long. Nothing is written anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+from ocibuild.checks.profiles import Profile
+from ocibuild.findings import Finding
+from ocibuild.graph import Node
+from ocibuild.oci.blobs import ImageReader
+from ocibuild.oci.descriptor import Descriptor
+from ocibuild.oci.digest import Digest
+from ocibuild.oci.location import LocalLocation
+from ocibuild.oci.reference import Reference
+from ocibuild.plan import Plan
+from ocibuild.recipes.places import Places
+from ocibuild.recipes.pushing import UPLOADS, Errand, Terms, errands_of, findings_of
+from ocibuild.transfer import blobs_of
+
+
+class Fate(StrEnum):
+    """What a push would do about a blob or a manifest."""
+
+    EXISTS = "exists"
+    MOUNT = "mount"
+    UPLOAD = "upload"
+
+
+# HEAD; HEAD and POST; HEAD, POST and PUT (of a manifest: HEAD and PUT).
+_BLOB_REQUESTS = {Fate.EXISTS: 1, Fate.MOUNT: 2, Fate.UPLOAD: 3}
+_MANIFEST_REQUESTS = {Fate.EXISTS: 1, Fate.UPLOAD: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A tag, what it points to now (None: it is new) and what it would point to."""
+
+    tag: str
+    old: Digest | None
+    new: Digest
+
+    @property
+    def changes(self) -> bool:
+        return self.old != self.new
+
+
+@dataclass(frozen=True, slots=True)
+class PushPlan:
+    """A push to one repository, as it would go now. `findings` are what it would be refused for, or
+    warned of; `titles` are the names of layers in the spec."""
+
+    reference: Reference
+    blobs: tuple[tuple[Descriptor, Fate], ...]
+    manifests: tuple[tuple[Descriptor, Fate], ...]
+    moves: tuple[Move, ...]
+    findings: tuple[Finding, ...]
+    profile: Profile
+    titles: Mapping[Digest, str]
+
+    @property
+    def upload_bytes(self) -> int:
+        """The number of bytes that would travel."""
+        return sum(descriptor.size for descriptor, fate in (*self.blobs, *self.manifests) if fate is Fate.UPLOAD)
+
+    @property
+    def requests(self) -> int:
+        """The number of requests, if all goes well and nobody asks for a token; a tag that moves is looked at, put, read back."""
+        blobs = sum(_BLOB_REQUESTS[fate] for _, fate in self.blobs)
+        manifests = sum(_MANIFEST_REQUESTS[fate] for _, fate in self.manifests)
+        return blobs + manifests + sum(3 if move.changes else 1 for move in self.moves)
+
+    def seconds(self, rate: float) -> float:
+        """How long the bytes take at `rate` bytes a second."""
+        return self.upload_bytes / rate
+
+    def too_slow(self, rate: float) -> tuple[Descriptor, ...]:
+        """The blobs that at `rate` would take longer than the registry lets an upload run."""
+        limit = self.profile.upload_seconds
+        if limit is None:
+            return ()
+        uploads = (descriptor for descriptor, fate in self.blobs if fate is Fate.UPLOAD)
+        return tuple(descriptor for descriptor in uploads if descriptor.size / rate > limit)
+
+
+def plan_push(
+    plans: Sequence[Plan],
+    output: LocalLocation,
+    destinations: Sequence[Reference],
+    places: Places,
+    terms: Terms = Terms(),
+) -> tuple[PushPlan, ...]:
+    """What `push_plans` with the same arguments would do, one plan for each repository."""
+    reader = places.reader(output)
+    return tuple(
+        _plan(errand, reader, places, terms) for errand in errands_of(plans, output, reader, destinations, terms)
+    )
+
+
+def _plan(errand: Errand, reader: ImageReader, places: Places, terms: Terms) -> PushPlan:
+    repository, documents, blobs = places.repository(errand.repository), _documents(errand.root), blobs_of(errand.root)
+    with ThreadPoolExecutor(UPLOADS) as threads:
+        fates = list(threads.map(partial(_fate, reader, errand.repository, places), blobs))
+        held = list(threads.map(repository.holds, documents))
+        moves = tuple(threads.map(lambda tag: Move(tag, repository.tagged(tag), errand.digest), errand.tags))
+    return PushPlan(
+        errand.repository.with_digest(errand.digest),
+        tuple(zip(blobs, fates, strict=True)),
+        tuple((each, Fate.EXISTS if has else Fate.UPLOAD) for each, has in zip(documents, held, strict=True)),
+        moves,
+        findings_of(errand, terms),
+        terms.profile_of(errand.repository),
+        errand.titles,
+    )
+
+
+def _documents(root: Node) -> list[Descriptor]:
+    return list({node.descriptor.digest: node.descriptor for node in root.walk()}.values())
+
+
+def _fate(reader: ImageReader, target: Reference, places: Places, blob: Descriptor) -> Fate:
+    if places.repository(target).holds(blob):
+        return Fate.EXISTS
+    for origin in reader.blob_origins(blob):
+        if origin.host == target.host and places.repository(origin).holds(blob):
+            return Fate.MOUNT
+    return Fate.UPLOAD
