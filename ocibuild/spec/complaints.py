@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ocibuild.spec.nodes import Path
-from ocibuild.spec.schema import Breach
 from ocibuild.spec.scope import did_you_mean
 from ocibuild.spec.values import Value
 
@@ -25,6 +24,21 @@ _HINTS = {
     "path in the image": "begin it with /",
     "tag": "write a text for each tag, such as latest or {{ version }}",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """One rule of the schema that a value breaks: `keyword` with what it expects, in the `schema` of that value.
+
+    `branches` are the breaches of each alternative of anyOf and oneOf.
+    """
+
+    path: Path
+    keyword: str
+    expected: Any
+    schema: Mapping[str, Any]
+    value: Value
+    branches: tuple[tuple[Breach, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

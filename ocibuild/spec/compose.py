@@ -1,4 +1,4 @@
-"""YAML text -> nodes, from the parser's events: bounded depth, bounded aliases, no recursion, nothing typed.
+"""YAML text -> nodes, from the parser's events: bounded depth, bounded aliases, no recursion, nothing typed. Import it late.
 
 The events come from libyaml where PyYAML was built with it. Composing them here, not in PyYAML, keeps hostile text from
 exhausting the stack or the memory, and keeps the text of scalars as written.

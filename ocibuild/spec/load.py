@@ -12,7 +12,6 @@ from typing import Any
 from ocibuild.errors import SpecError, UsageError
 from ocibuild.findings import Finding, Place
 from ocibuild.plan import Plan
-from ocibuild.spec.compose import compose
 from ocibuild.spec.document import Document
 from ocibuild.spec.ledger import Ledger
 from ocibuild.spec.nodes import MapNode
@@ -109,6 +108,8 @@ def _renderings(files: list[Path], overrides: Overrides, facts: Facts, ledger: L
 
 
 def _documents(file: Path, ledger: Ledger) -> list[Document]:
+    from ocibuild.spec.compose import compose
+
     try:
         source = read_source(file)
         roots = compose(source, ledger)

@@ -22,7 +22,6 @@ from ocibuild.spec.metadata import Extra, Shape, check_annotations, check_metada
 from ocibuild.spec.names import read_names
 from ocibuild.spec.nodes import Path
 from ocibuild.spec.platforms import choose_platforms, read_base, read_platforms
-from ocibuild.spec.schema import breaches_of
 from ocibuild.spec.scope import Scope
 from ocibuild.spec.settings import read_settings, read_unset
 from ocibuild.spec.times import format_time, parse_time
@@ -170,6 +169,8 @@ def _usable(document: Document, values: Value, judged: list[tuple[Value, Value]]
 
 
 def _judge(document: Document, values: Value) -> list[Complaint]:
+    from ocibuild.spec.schema import breaches_of
+
     complaints = [complaint for breach in breaches_of(values) for complaint in explain(breach)]
     return [one for one in complaints if not document.is_broken(one.path)]
 

@@ -1,4 +1,4 @@
-"""The JSON Schema as the judge of rendered documents; the only module that imports jsonschema.
+"""The JSON Schema as the judge of rendered documents; the only module that imports jsonschema, so import it late.
 
 The published schema also serves editors, which see numbers and templates where we see text. `_compile` takes that slack out.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +16,7 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import Draft7Validator, extend
 
 from ocibuild.schema_files import SPEC, schema_text
-from ocibuild.spec.nodes import Path
+from ocibuild.spec.complaints import Breach
 from ocibuild.spec.values import Bare, Value
 
 Schema = dict[str, Any]
@@ -26,18 +25,6 @@ _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
 _OR_TEMPLATE = r"|\{[{%]"
 # And every list of alternatives that one may stand among has this.
 _TEMPLATE = {"$ref": "#/definitions/template"}
-
-
-@dataclass(frozen=True, slots=True)
-class Breach:
-    """One rule of the schema that a value breaks; `branches` are the breaches of each alternative of anyOf and oneOf."""
-
-    path: Path
-    keyword: str
-    expected: Any
-    schema: Schema
-    value: Value
-    branches: tuple[tuple[Breach, ...], ...] = ()
 
 
 def breaches_of(document: Value) -> list[Breach]:

@@ -12,6 +12,7 @@ from typing import Any
 
 TEXT_LIMIT = 1 << 16  # characters of any one value inside an expression
 _NUMBER_LIMIT = 1 << 63
+_SHORTER = "put long text into a file, and `copy` it"
 
 
 class TemplateError(Exception):
@@ -40,9 +41,9 @@ class TemplateError(Exception):
 def bounded(value: Any) -> Any:
     """`value`, unless it has grown beyond what one value may hold."""
     if isinstance(value, str | list | tuple) and len(value) > TEXT_LIMIT:
-        raise TemplateError(f"a value in this template is longer than {TEXT_LIMIT} characters")
+        raise TemplateError(f"a value in this template is longer than {TEXT_LIMIT} characters", _SHORTER)
     if isinstance(value, int) and abs(value) > _NUMBER_LIMIT:
-        raise TemplateError("a number in this template is too large")
+        raise TemplateError("a number in this template is too large", "write it as text")
     return value
 
 
@@ -62,26 +63,28 @@ def as_text(value: Any) -> str:
 
 def _replace(text: str, old: str, new: str, count: int = -1) -> str:
     if len(text) + text.count(old) * max(len(new) - len(old), 0) > TEXT_LIMIT:
-        raise TemplateError(f"`replace` would give more than {TEXT_LIMIT} characters")
+        raise TemplateError(f"`replace` would give more than {TEXT_LIMIT} characters", _SHORTER)
     return text.replace(old, new, count)
 
 
 def _join(items: Sequence[Any], separator: str = "") -> str:
     texts = [as_text(item) for item in items]
     if sum(map(len, texts)) + len(separator) * len(texts) > TEXT_LIMIT:
-        raise TemplateError(f"`join` would give more than {TEXT_LIMIT} characters")
+        raise TemplateError(f"`join` would give more than {TEXT_LIMIT} characters", _SHORTER)
     return separator.join(texts)
 
 
 def _first(items: Sequence[Any]) -> Any:
     if not items:
-        raise TemplateError("`first` has nothing to choose from")
+        raise TemplateError(
+            "`first` has nothing to choose from", "write `| default('...')` before it where that may be"
+        )
     return items[0]
 
 
 def _last(items: Sequence[Any]) -> Any:
     if not items:
-        raise TemplateError("`last` has nothing to choose from")
+        raise TemplateError("`last` has nothing to choose from", "write `| default('...')` before it where that may be")
     return items[-1]
 
 

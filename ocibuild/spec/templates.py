@@ -1,32 +1,29 @@
 """Templates: Jinja in its sandbox, cut down to the language of `template_language`, with a budget of work and of output.
 
-The only module that imports jinja2; import it only once a template is met.
+Imports jinja2, as `template_compiler` does: import it only once a template is met.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NoReturn
 
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
+from jinja2 import StrictUndefined, Template
 from jinja2.filters import do_default
-from jinja2.meta import find_undeclared_variables
 from jinja2.runtime import Context, LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import pass_context
 
 from ocibuild.errors import OcibuildError
 from ocibuild.spec.scope import GIT_FACTS, Scope, did_you_mean, platform_facts
+from ocibuild.spec.template_compiler import COUNTED, JOINED, Compiled, compile_template, newline_of
 from ocibuild.spec.template_language import (
     FILTERS,
     JINJA_FILTERS,
     LOOP_FACTS,
     METHODS,
-    NODES,
-    REFUSED,
     TESTS,
     TemplateError,
     as_text,
@@ -34,12 +31,10 @@ from ocibuild.spec.template_language import (
 )
 
 OUTPUT_LIMIT = 1 << 20
+_ITEM = "items are counted from 0, as in `version.split('.')[0]`"
 _WORK_LIMIT = 1_000_000
 _OUTPUT_BUDGET = 1 << 25
-_BUDGET = "\0budget"  # no template can spell these two names
-_COUNTED = "\0counted"
-_JOINED = "\0joined"
-_LANGUAGE = "there are variables, text, numbers, `~`, `+`, `-`, comparisons, if, for, set, filters and methods of text"
+_BUDGET = "\0budget"  # no template can spell this name
 
 
 @dataclass(slots=True)
@@ -60,15 +55,17 @@ def render(text: str, scope: Scope, budget: Budget, *, is_file: bool = False) ->
 
     `{# comments #}` exist in template files only: in values, `{#` is more often shell than Jinja.
     """
-    template, names, size = _compile(text, is_file)
-    values = _values(names, scope)
+    compiled = _compiled(text, is_file)
+    values = _values(compiled.names, scope)
     try:
-        budget.spend(size)
-        return _collect(template, {**values, _BUDGET: budget}, budget)
+        budget.spend(compiled.size)
+        return _collect(compiled.template, {**values, _BUDGET: budget}, budget)
     except (TemplateError, OcibuildError):
         raise
     except Exception as error:  # an expression can fail in as many ways as Python's operators
-        raise TemplateError(f"an expression of this template fails: {error}") from error
+        raise TemplateError(
+            f"an expression of this template fails: {error}", "look at its values and their kinds"
+        ) from error
 
 
 def _collect(template: Template, values: dict[str, Any], budget: Budget) -> str:
@@ -78,10 +75,10 @@ def _collect(template: Template, values: dict[str, Any], budget: Budget) -> str:
         parts.append(part)
         length += len(part)
         if length > OUTPUT_LIMIT:
-            raise TemplateError(f"this template gives more than {OUTPUT_LIMIT >> 20} MiB")
+            raise TemplateError(f"this template gives more than {OUTPUT_LIMIT >> 20} MiB", "`copy` a file that long")
     budget.output -= length
     if budget.output < 0:
-        raise TemplateError("the templates of this spec give far too much text")
+        raise TemplateError("the templates of this spec give far too much text", "`copy` long files")
     return "".join(parts)
 
 
@@ -142,7 +139,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             comment_end_string="#}" if comments else "#}\0",
         )
         self.globals.clear()
-        self.filters = {**FILTERS, **dict.fromkeys(JINJA_FILTERS, do_default), _COUNTED: _counted, _JOINED: _joined}
+        self.filters = {**FILTERS, **dict.fromkeys(JINJA_FILTERS, do_default), COUNTED: _counted, JOINED: _joined}
         self.tests = {name: self.tests[name] for name in TESTS}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -154,17 +151,18 @@ class _Environment(ImmutableSandboxedEnvironment):
             return getattr(obj, attribute)
         if isinstance(obj, Undefined):
             return getattr(obj, attribute)
-        raise TemplateError(f"`.{attribute}` does not exist here", did_you_mean(attribute, METHODS), needle=attribute)
+        hint = did_you_mean(attribute, METHODS) or f"text has {', '.join(METHODS)}"
+        raise TemplateError(f"`.{attribute}` does not exist here", hint, needle=attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         if isinstance(obj, _Facts) and isinstance(argument, str):
             return obj.get(argument, self.undefined)
         if not isinstance(obj, str | list | tuple) or not isinstance(argument, int):
-            raise TemplateError("only an item of a list, or a character of text, can be chosen with [ ]")
+            raise TemplateError("only an item of a list, or a character of text, can be chosen with [ ]", _ITEM)
         try:
             return obj[argument]
         except IndexError as error:
-            raise TemplateError(f"there is no item [{argument}]: there are only {len(obj)}") from error
+            raise TemplateError(f"there is no item [{argument}]: there are only {len(obj)}", _ITEM) from error
 
     def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - Jinja's signature
         return bounded(obj(*args, **kwargs))
@@ -184,7 +182,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 def _counted(context: Context, items: Any, weight: int) -> Any:
     if not isinstance(items, str | list | tuple):
         as_text(items)
-        raise TemplateError("only a list or text can be looped over")
+        raise TemplateError("only a list or text can be looped over", "such as `names.split(',')`")
     context.parent[_BUDGET].spend((len(items) + 1) * weight)
     return items
 
@@ -199,105 +197,8 @@ def _environment(newline: str, comments: bool) -> _Environment:
 
 
 @lru_cache(maxsize=512)
-def _compile(text: str, is_file: bool) -> tuple[Template, tuple[tuple[str, int], ...], int]:
-    """The compiled template, the names it uses with their lines, and its size in nodes. TemplateError where it is no template."""
-    environment = _environment(_newline_of(text), is_file)
-    try:
-        tree = environment.parse(text)
-        size = _check(tree)
-        names = tuple((name, _line_of_name(tree, name)) for name in sorted(find_undeclared_variables(tree)))
-        code = environment.compile(_guarded(tree))
-        return Template.from_code(environment, code, {}), names, size
-    except TemplateSyntaxError as error:
-        message, hint = (
-            f"this is not a template: {error.message}",
-            "write `{{ '{{' }}` where two braces are meant as text",
-        )
-        culprit = _culprit(environment, text)
-        raise TemplateError(message, hint, needle=culprit, line=error.lineno, rule="spec-template-syntax") from error
-    except (RecursionError, MemoryError, SyntaxError) as error:
-        raise TemplateError("this template is nested too deeply") from error
-    except ValueError as error:
-        raise TemplateError("a number in this template is too large") from error
-
-
-def _culprit(environment: _Environment, text: str) -> str | None:
-    """The first expression that is wrong by itself, if one is: Jinja tells lines only."""
-    for match in re.finditer(r"\{\{.*?\}\}", text, re.DOTALL):
-        try:
-            environment.parse(match[0])
-        except TemplateSyntaxError:
-            return match[0]
-    return None
-
-
-def _newline_of(text: str) -> str:
-    # Jinja writes one kind of line end; a template that mixes them would not come out as it was written.
-    kinds = set(re.findall("\r\n|\r|\n", text))
-    if len(kinds) > 1:
-        raise TemplateError("this template mixes kinds of line ends", "end every line the same way")
-    return kinds.pop() if kinds else "\n"
-
-
-def _check(tree: nodes.Template) -> int:
-    size = 0
-    for node in _descend(tree):
-        size += 1
-        _check_node(node)
-    return size
-
-
-def _descend(node: nodes.Node) -> Iterator[nodes.Node]:
-    stack = [node]
-    while stack:
-        current = stack.pop()
-        yield current
-        stack.extend(current.iter_child_nodes())
-
-
-def _check_node(node: nodes.Node) -> None:
-    kind = type(node).__name__
-    if kind not in NODES or (isinstance(node, nodes.For) and node.recursive):
-        what = REFUSED.get(kind, "this kind of expression")
-        raise TemplateError(f"{what} is not part of the template language", _LANGUAGE, line=node.lineno)
-    if isinstance(node, nodes.Filter) and node.name not in (*FILTERS, *JINJA_FILTERS):
-        hint = did_you_mean(node.name, (*FILTERS, *JINJA_FILTERS)) or f"there are {', '.join(sorted(FILTERS))}"
-        raise TemplateError(f"there is no filter `{node.name}`", hint, needle=node.name, line=node.lineno)
-    if isinstance(node, nodes.Test) and node.name not in TESTS:
-        raise TemplateError(
-            f"there is no test `{node.name}`", did_you_mean(node.name, TESTS), needle=node.name, line=node.lineno
-        )
-    if isinstance(node, nodes.Call) and not isinstance(node.node, nodes.Getattr):
-        raise TemplateError("only methods of text can be called", "such as `version.split('.')`", line=node.lineno)
-    if isinstance(node, nodes.Const):
-        bounded(node.value)
-
-
-def _guarded(tree: nodes.Template) -> Any:
-    """`tree`, with every loop counted and every `~` bounded. Jinja has no hook for either."""
-    for loop in list(tree.find_all(nodes.For)):
-        weight = sum(1 for _ in _descend(loop))
-        loop.iter = _filter(loop.iter, _COUNTED, [nodes.Const(weight, lineno=loop.lineno)])
-    return _join_concats(tree)
-
-
-def _join_concats(node: Any) -> Any:
-    for field_name, value in node.iter_fields():
-        if isinstance(value, list):
-            value[:] = [_join_concats(item) if isinstance(item, nodes.Node) else item for item in value]
-        elif isinstance(value, nodes.Node):
-            setattr(node, field_name, _join_concats(value))
-    if isinstance(node, nodes.Concat):
-        return _filter(nodes.List(node.nodes, lineno=node.lineno), _JOINED, [])
-    return node
-
-
-def _filter(node: Any, name: str, arguments: list[nodes.Expr]) -> nodes.Filter:
-    return nodes.Filter(node, name, arguments, [], None, None, lineno=node.lineno)
-
-
-def _line_of_name(tree: nodes.Template, name: str) -> int:
-    return min((node.lineno for node in tree.find_all(nodes.Name) if node.name == name), default=1)
+def _compiled(text: str, is_file: bool) -> Compiled:
+    return compile_template(_environment(newline_of(text), is_file), text)
 
 
 def _values(names: tuple[tuple[str, int], ...], scope: Scope) -> dict[str, Any]:
