@@ -5,21 +5,27 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
 from ocibuild.errors import UsageError
 
 _TIMEOUT = 30
-_REMOTE = re.compile(r"(?:[a-z+]+://)?(?:[^@/]+@)?(?P<host>[^:/]+)(?::\d+)?[:/](?P<path>.+?)(?:\.git)?/?", re.ASCII)
+_WEB = frozenset({"http", "https"})
+# Plumbing, here and below: no setting of the user can make it print something else.
+_TAGS = ("for-each-ref", "--points-at=HEAD", "--sort=-version:refname", "--format=%(refname:lstrip=2)", "refs/tags")
+_SCHEMES = _WEB | {"ssh", "git", "git+ssh", "ssh+git"}  # git-clone(1), GIT URLS
 
 
 def git_facts(directory: Path) -> Mapping[str, str]:
     """What git knows of the checkout around `directory`. Absent facts (no tag, no remote, a detached HEAD) are empty text.
 
-    Keys: commit, short_commit, commit_date (RFC 3339, UTC), branch, tag (of this very commit), dirty (`true`/`false`),
-    host, owner, repository (`owner/name`), url (https, of the remote `origin`). UsageError where there is no checkout.
+    Keys: commit, short_commit, commit_date (RFC 3339, UTC), branch, tag (of this very commit; the highest version if it has
+    several), dirty (`true`/`false`), host, owner, repository (`owner/name`), url (https, of the remote `origin`).
+    UsageError where there is no checkout.
     """
-    commit = _git(directory, "rev-parse", "HEAD")
+    commit = _git(directory, "rev-parse", "--verify", "HEAD")
     if commit is None:
         raise UsageError(
             "there is no git commit here",
@@ -29,21 +35,51 @@ def git_facts(directory: Path) -> Mapping[str, str]:
     return {
         "commit": commit,
         "short_commit": commit[:7],
-        "commit_date": _git(directory, "log", "-1", "--date=format-local:%Y-%m-%dT%H:%M:%SZ", "--format=%cd") or "",
+        "commit_date": _date(_git(directory, "rev-list", "-1", "--format=%ct", commit) or ""),
         "branch": _git(directory, "symbolic-ref", "--short", "-q", "HEAD") or "",
-        "tag": (_git(directory, "tag", "--points-at", "HEAD", "--sort=-version:refname") or "").partition("\n")[0],
+        "tag": _first_line(_git(directory, *_TAGS)),
         "dirty": "true" if _git(directory, "status", "--porcelain", "--untracked-files=no") else "false",
         **_remote(_git(directory, "remote", "get-url", "origin") or ""),
     }
 
 
+def _date(answer: str) -> str:
+    """RFC 3339 from what rev-list prints: a line with the commit, a line with seconds."""
+    seconds = answer.rpartition("\n")[2]
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds.isdigit() else ""
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").partition("\n")[0]
+
+
 def _remote(url: str) -> dict[str, str]:
-    """Where a remote URL (https, ssh, or scp's short form) points; user and password in it are dropped."""
-    match = _REMOTE.fullmatch(url)
-    if match is None or "/" not in match["path"]:
+    """Where a remote URL (https, ssh, or scp's short form) points; user and password in it are dropped.
+
+    All are empty for a local path, and where a secret might be left: with an `@` after the first slash.
+    """
+    parts = _parsed(url)
+    host = parts.netloc.rpartition("@")[2].lower()
+    path = parts.path.strip("/").removesuffix(".git").rstrip("/")
+    plain = parts.scheme in _SCHEMES and not (parts.query or parts.fragment or "@" in path)
+    name = re.sub(r":[0-9]*$", "", host)
+    if not plain or not name or "/" not in path:
         return {"host": "", "owner": "", "repository": "", "url": ""}
-    host, path = match["host"], match["path"]
-    return {"host": host, "owner": path.partition("/")[0], "repository": path, "url": f"https://{host}/{path}"}
+    # The port of ssh is not that of the web page.
+    site = host if parts.scheme in _WEB else name
+    return {"host": name, "owner": path.partition("/")[0], "repository": path, "url": f"https://{site}/{path}"}
+
+
+def _parsed(url: str) -> SplitResult:
+    """The URL taken apart, scp's `[USER@]HOST:PATH` as the ssh URL that it stands for; empty where it is none."""
+    if "://" not in url:
+        host, colon, path = url.partition(":")
+        # No colon, or a slash before it: a path on this machine. Two colons: the name of a remote helper.
+        url = f"ssh://{host}/{path}" if colon and "/" not in host and not path.startswith(":") else ""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def _git(directory: Path, *arguments: str) -> str | None:
@@ -53,6 +89,8 @@ def _git(directory: Path, *arguments: str) -> str | None:
             ["git", "-C", str(directory), *arguments],  # noqa: S607 - git is looked up as any program
             capture_output=True,
             text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_TIMEOUT,
             check=False,
             env=_environment(),
@@ -63,7 +101,7 @@ def _git(directory: Path, *arguments: str) -> str | None:
 
 
 def _environment() -> dict[str, str]:
-    # format-local means UTC only if git thinks that it is there; a pager or a prompt would wait for ever.
+    # A prompt would wait for ever; and looking must not write: `git status` would refresh the index, under a lock.
     import os
 
-    return {**os.environ, "TZ": "UTC", "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    return {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}

@@ -1,0 +1,1 @@
+"""What templates may know of the checkout that a spec is in."""
