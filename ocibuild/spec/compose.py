@@ -211,6 +211,11 @@ _SYNTAX = (
     ("unexpected document indicator", "this text in quotes has no end", "close it with the same quote"),
     ("expected alphabetic or numeric", "`*` and `&` begin the name of an alias, and none follows", "quote the text"),
     ("unknown escape character", "this escape does not exist", "write `\\\\` for a backslash, or use single quotes"),
+    ("did not find expected node content", "a value is missing here", 'write one, "" for empty text'),
+    ("violates indentation", "a tab indents this line", "indent with spaces: YAML allows no tabs there"),
+    ("found unexpected ':'", "a `:` stands where no key is", "quote the text that it belongs to"),
+    ("comment or line break", "text follows the `|` or `>` that begins a block", "begin the text on the next line"),
+    ("directive name", "a line that begins with `%` is a directive of YAML", "quote the text, or indent it"),
     ("did not find expected <document start>", "another document begins here", "separate documents with a line `---`"),
 )
 _OPENED = ("',' or", "end of stream", "document indicator")  # the place that helps is where it was opened
@@ -227,7 +232,7 @@ def _syntax_error(source: Source, error: yaml.MarkedYAMLError) -> SpecError:
     return SpecError(message, (finding,))
 
 
-def _in_our_words(problem: str, character: str) -> tuple[str, str | None]:
+def _in_our_words(problem: str, character: str) -> tuple[str, str]:
     if "cannot start any token" in problem:
         if character == "\t":
             return "a tab indents this line", "indent with spaces: YAML allows no tabs there"
@@ -235,4 +240,4 @@ def _in_our_words(problem: str, character: str) -> tuple[str, str | None]:
     for words, message, hint in _SYNTAX:
         if words in problem:
             return message, hint
-    return f"this is not YAML: {problem}", None
+    return f"this is not YAML: {problem}", "quote text that has characters of YAML in it"

@@ -166,7 +166,9 @@ def _target(view: View, *, may_be_directory: bool = False) -> str | None:
 
 def _link_text(text: str) -> str:
     if not text or "\0" in text:
-        raise UsageError("a symbolic link needs a target, without NUL characters")
+        raise UsageError(
+            "a symbolic link needs a target", hint="write the path that it points to, without NUL characters"
+        )
     return text
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ocibuild.findings import Finding, Place
+
+_LENGTH_LIMIT = 400
 
 
 class Ledger:
@@ -17,7 +20,10 @@ class Ledger:
         self.take([Finding(rule, message, place, hint)])
 
     def take(self, findings: Iterable[Finding]) -> None:
-        for finding in findings:
+        for taken in findings:
+            finding = replace(
+                taken, message=_one_line(taken.message), hint=_one_line(taken.hint) if taken.hint else None
+            )
             self._findings.setdefault((finding.rule, str(finding.place), finding.message), finding)
 
     def __len__(self) -> int:
@@ -27,3 +33,11 @@ class Ledger:
     def findings(self) -> tuple[Finding, ...]:
         """In the order they were met."""
         return tuple(self._findings.values())
+
+
+def _one_line(text: str) -> str:
+    # Values of a spec are quoted in messages, and may hold line ends, terminal sequences or a megabyte.
+    cut = text if len(text) <= _LENGTH_LIMIT else text[:_LENGTH_LIMIT] + "..."
+    if cut.isprintable():
+        return cut
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in cut)

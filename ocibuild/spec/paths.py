@@ -86,6 +86,8 @@ def _without_dots(parts: list[str], text: str) -> list[str]:
 
 def _check_characters(text: str) -> None:
     if not text:
-        raise UsageError("this path is empty")
+        raise UsageError(
+            "this path is empty", hint="write `.` for the directory of the spec, `/` for the top of the image"
+        )
     if "\0" in text:
-        raise UsageError("this path has a NUL character, which no file name can hold")
+        raise UsageError("this path has a NUL character", hint="no name of a file can hold one")
