@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 from typing import NoReturn
 
 import click
 
 from ocibuild import __version__
-from ocibuild.cli.messages import show_error, show_internal_error, show_usage_error
-from ocibuild.errors import OcibuildError
+from ocibuild.cli.interruption import Run, Terminated, interruptible
+from ocibuild.cli.messages import say, show_error, show_internal_error, show_usage_error
+from ocibuild.errors import BuildError, OcibuildError, UsageError
 
 INTERRUPTED, TERMINATED, UNEXPECTED = 130, 143, 3
 
@@ -37,6 +36,18 @@ COMMANDS = {
     "login": ("login", "Store credentials for a registry, once they were tried."),
     "logout": ("logout", "Forget the credentials for a registry."),
 }
+# The commands that need a spec, or make one; `--help` shows them first.
+BUILD_SIDE = ("init", "build", "push", "plan", "render", "schema")
+_EPILOG = """\b
+A first image:
+  ocibuild init     writes ocibuild.yaml
+  ocibuild build    makes .ocibuild/layout
+  ocibuild push     sends it to `image` and `tags` of the spec
+
+\b
+Exit codes: 0 done, 1 the image breaks a rule, 2 usage or invalid spec, 3 a local file or the disk, 4 registry or
+network, 5 not logged in or not allowed, 6 bytes are not what was promised, 130 interrupted.
+"""
 
 
 class _Commands(click.Group):
@@ -49,80 +60,86 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         del ctx
         if cmd_name not in COMMANDS:
-            return None
+            _refuse_command(cmd_name)
         module = importlib.import_module(f"ocibuild.cli.commands.{COMMANDS[cmd_name][0]}")
         command: click.Command = module.command
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            _refuse_command(args[0])
-        return super().resolve_command(ctx, args)
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        rest = [name for name in COMMANDS if name not in BUILD_SIDE]
+        width = max(map(len, COMMANDS))
+        for title, names in (("From a spec", BUILD_SIDE), ("Images, wherever they are", rest)):
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), COMMANDS[name][1]) for name in names])
 
 
 def _refuse_command(name: str) -> NoReturn:
     from difflib import get_close_matches
 
     near = get_close_matches(name, COMMANDS, 1)
-    hint = f" Did you mean `{near[0]}`?" if near else ""
-    raise click.UsageError(f"There is no command {name!r}.{hint}")
+    hint = f"did you mean `ocibuild {near[0]}`?" if near else "`ocibuild --help` lists the commands"
+    raise UsageError(f"there is no command {name!r}", hint=hint)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Commands,
+    epilog=_EPILOG,
+    options_metavar="[--debug]",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="ocibuild", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show a traceback with an error.", envvar="OCIBUILD_DEBUG")
-def cli(debug: bool) -> None:
-    """Build and publish OCI images from one YAML file: no daemon, no root, no RUN."""
-    del debug  # read from the context by `main`
+@click.pass_obj
+def cli(run: Run, debug: bool) -> None:
+    """Build and publish OCI images from one YAML file: no daemon, no root, no RUN, the same bytes everywhere."""
+    run.debug = debug
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    if code in (INTERRUPTED, TERMINATED):
+        os._exit(code)  # all is cleaned up; a thread that still waits for the network would hold the process
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line; its exit code (see `ocibuild.errors`)."""
-    signal.signal(signal.SIGTERM, _terminate)
-    debug = "--debug" in arguments or bool(os.environ.get("OCIBUILD_DEBUG"))
+    """Run the command line; its exit code (see `ocibuild.errors`). What goes wrong is said on stderr."""
+    with interruptible() as stop:
+        this = Run(stop)
+        try:
+            return _call(list(arguments) or ["--help"], this)
+        except OcibuildError as error:
+            show_error(error, debug=this.debug)
+            return error.exit_code
+        except click.ClickException as error:
+            show_usage_error(error)
+            return error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            say("interrupted")
+            return INTERRUPTED
+        except Terminated:
+            say("terminated")
+            return TERMINATED
+        except BrokenPipeError:
+            # The reader of our output has gone (`| head`), and output comes last: nothing is wrong, and nobody listens.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except OSError as error:
+            show_error(BuildError(error.strerror or str(error), where=error.filename), debug=this.debug)
+            return BuildError.exit_code
+        except Exception as error:  # noqa: BLE001 - the last place where a user can be told anything
+            show_internal_error(error, debug=this.debug)
+            return UNEXPECTED
+
+
+def _call(arguments: list[str], this: Run) -> int:
+    """What click's own `main` does, without its habit of leaving the process. A command may return an exit code."""
     try:
-        result = cli.main(list(arguments), prog_name="ocibuild", standalone_mode=False)
-    except OcibuildError as error:
-        show_error(error, debug=debug)
-        return error.exit_code
-    except click.ClickException as error:
-        show_usage_error(error)
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
-    except _Terminated:
-        return TERMINATED
-    except BrokenPipeError:
-        return _leave_quietly()
-    except Exception as error:  # noqa: BLE001 - the last place where a user can be told anything
-        show_internal_error(error, debug=debug)
-        return UNEXPECTED
+        with cli.make_context("ocibuild", arguments, obj=this) as context:
+            result = cli.invoke(context)
+    except click.exceptions.Exit as end:  # --help and --version
+        result = end.exit_code
+    sys.stdout.flush()
     return result if isinstance(result, int) else 0
-
-
-class _Terminated(BaseException):
-    """SIGTERM: raised in the main thread, so that temporary files are removed on the way out."""
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    del number, frame
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends at once
-    raise _Terminated
-
-
-def _leave_quietly() -> int:
-    # The reader of our output has gone (`| head`): nothing is wrong, and nobody listens.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ from ocibuild import api
 from ocibuild.cli.messages import printable
 from ocibuild.cli.sizes import human_size
 from ocibuild.oci.documents import ImageConfig, Index, Manifest
+
+_SETS = {"ExposedPorts": "Ports", "Volumes": "Volumes"}
 
 
 def inspection_as_json(found: api.Inspection) -> dict[str, Any]:
@@ -78,11 +81,11 @@ def _image(manifest: Manifest, config: ImageConfig | None, indent: str) -> Itera
 
 def _settings(settings: Mapping[str, Any], indent: str) -> Iterator[str]:
     for key in ("User", "Entrypoint", "Cmd", "WorkingDir", "StopSignal"):
+        if value := settings.get(key):
+            yield f"{indent}{key + ':':<11} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+    for key, title in _SETS.items():
         if settings.get(key):
-            yield f"{indent}{key + ':':<11} {settings[key]}"
-    for key in ("ExposedPorts", "Volumes"):
-        if settings.get(key):
-            yield f"{indent}{key}: {', '.join(sorted(settings[key]))}"
+            yield f"{indent}{title + ':':<11} {', '.join(sorted(settings[key]))}"
     for item in settings.get("Env") or ():
         yield f"{indent}Env:        {item}"
 

@@ -5,52 +5,55 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 
 import click
 
 from ocibuild.cli.terminal import paint
 from ocibuild.errors import FindingsError, OcibuildError
-from ocibuild.findings import Finding, Severity
+from ocibuild.findings import Finding, Place, Severity
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 
 
 def say(text: str) -> None:
-    """A line for people."""
-    print(text, file=sys.stderr, flush=True)
+    """A line for people. Work goes on when they have stopped reading (`2>&1 | head`)."""
+    with suppress(BrokenPipeError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def show_error(error: OcibuildError, *, debug: bool) -> None:
-    """An error that was expected."""
+    """An error that was expected. Findings are errors themselves; what they add up to is one more line."""
     if isinstance(error, FindingsError):
-        for finding in error.findings:
-            show_finding(finding)
-    say(f"{paint('error:', 'red', bold=True)} {_one_line(error.what)}")
-    if error.where:
-        say(f"  {paint('at:', 'cyan')} {_one_line(error.where)}")
-    if error.hint:
-        say(f"  {paint('hint:', 'green')} {_one_line(error.hint)}")
+        show_findings(error.findings)
+        say(_one_line(error.what))
+    else:
+        _show(error.what, error.where, error.hint)
     if debug:
         traceback.print_exception(error)
 
 
 def show_usage_error(error: click.ClickException) -> None:
     """A command line that click could not read."""
-    say(f"{paint('error:', 'red', bold=True)} {error.format_message()}")
-    context = getattr(error, "ctx", None)
-    if context is not None:
-        say(f"  {paint('hint:', 'green')} {context.command_path} --help")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f"see `{context.command_path} --help`" if context else None
+    if isinstance(error, click.NoSuchOption):
+        what = f"there is no option {error.option_name!r}"
+        if error.possibilities:
+            hint = f"did you mean {' or '.join(f'`{name}`' for name in error.possibilities)}?"
+        elif context and context.parent and error.option_name in _options_of(context.parent):
+            hint = f"it stands before the command: `{context.parent.command_path} {error.option_name} ...`"
+    else:
+        what = error.format_message().removesuffix(".")
+    _show(what, None, hint)
 
 
 def show_internal_error(error: Exception, *, debug: bool) -> None:
     """An error that nobody expected: a fault of ours."""
-    say(f"{paint('error:', 'red', bold=True)} internal error: {type(error).__name__}: {_one_line(str(error))}")
+    hint = "this is a bug in ocibuild: run it again as `ocibuild --debug ...` and report what it prints"
+    _show(f"internal error: {type(error).__name__}: {error}", None, None if debug else hint)
     if debug:
         traceback.print_exception(error)
-    else:
-        say(
-            f"  {paint('hint:', 'green')} this is a bug; run it again with `ocibuild --debug ...` and report what it prints"
-        )
 
 
 def show_findings(findings: Iterable[Finding]) -> None:
@@ -61,28 +64,39 @@ def show_findings(findings: Iterable[Finding]) -> None:
 
 def show_finding(finding: Finding) -> None:
     """One finding: place, message and rule; the source line with a caret; the hint."""
-    place = f"{finding.place}: " if finding.place else ""
-    label = paint(f"{finding.severity.value}:", _COLOURS[finding.severity], bold=True)
-    say(
-        f"{_one_line(place)}{' ' if place else ''}{label} {_one_line(finding.message)} [{finding.rule}]".replace(
-            "  ", " "
-        )
-    )
-    if finding.place and finding.place.excerpt is not None and finding.place.line is not None:
-        _show_excerpt(finding)
+    place = f"{_one_line(str(finding.place))}: " if finding.place else ""
+    colour = _COLOURS[finding.severity]
+    label = paint(f"{finding.severity.value}:", colour, bold=True)
+    say(f"{place}{label} {_one_line(finding.message)} [{finding.rule}]")
+    if finding.place:
+        _show_excerpt(finding.place, colour)
     if finding.hint:
         say(f"  {paint('hint:', 'green')} {_one_line(finding.hint)}")
 
 
-def _show_excerpt(finding: Finding) -> None:
-    place = finding.place
-    assert place is not None
+def _show(what: str, where: str | None, hint: str | None) -> None:
+    say(f"{paint('error:', 'red', bold=True)} {_one_line(what)}")
+    if where:
+        say(f"  {paint('at:', 'cyan')} {_one_line(where)}")
+    if hint:
+        say(f"  {paint('hint:', 'green')} {_one_line(hint)}")
+
+
+def _show_excerpt(place: Place, colour: str) -> None:
+    if place.excerpt is None or place.line is None:
+        return
     number = str(place.line)
-    text = printable((place.excerpt or "").replace("\t", " "))
-    say(f" {number} | {text}")
+    text = place.excerpt.replace("\t", " ")
+    say(f" {number} | {printable(text)}")
     if place.column is not None:
-        caret = "^" * max(1, min(place.width, len(text) - place.column + 1))
-        say(f" {' ' * len(number)} | {' ' * (place.column - 1)}{paint(caret, _COLOURS[finding.severity])}")
+        start = place.column - 1
+        before, marked = printable(text[:start]), printable(text[start : start + place.width])
+        caret = "^" * max(1, len(marked))
+        say(f" {' ' * len(number)} | {' ' * len(before)}{paint(caret, colour)}")
+
+
+def _options_of(context: click.Context) -> set[str]:
+    return {name for parameter in context.command.params for name in parameter.opts}
 
 
 def _one_line(text: str) -> str:

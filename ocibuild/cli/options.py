@@ -15,19 +15,62 @@ DEFAULT_FILE = "ocibuild.yaml"
 DEFAULT_OUTPUT = "oci:.ocibuild/layout"
 
 
-class Option(click.Option):
-    """An option that is read from `OCIBUILD_<NAME>` where the command line does not give it."""
+# The headings under which `--help` lists options, in this order.
+GENERAL, PROGRESS, CONNECTION = "Options", "Progress and output", "Registry connection"
 
-    def __init__(self, param_decls: Sequence[str] | None = None, **attributes: Any) -> None:
+
+class Option(click.Option):
+    """An option that is read from `OCIBUILD_<NAME>` where the command line does not give it.
+
+    One that may be repeated takes a value from each line of the variable: labels and paths may hold blanks.
+    """
+
+    def __init__(self, param_decls: Sequence[str] | None = None, *, section: str = GENERAL, **attributes: Any) -> None:
         super().__init__(param_decls, **attributes)
+        self.section = section
         if self.envvar is None:
             long = max((name for name in self.opts), key=len)
             self.envvar = "OCIBUILD_" + long.lstrip("-").replace("-", "_").upper()
 
+    def value_from_envvar(self, ctx: click.Context) -> Any:
+        if not self.multiple:
+            return super().value_from_envvar(ctx)
+        text = self.resolve_envvar_value(ctx)
+        return None if text is None else [line.strip() for line in text.splitlines() if line.strip()]
+
 
 def option(*names: str, **attributes: Any) -> Callable[[Command], Command]:
-    """`click.option`, with the environment variable."""
+    """`click.option`, with the environment variable, and the heading (`section`) that it stands under."""
     return click.option(*names, cls=Option, show_envvar=False, **attributes)
+
+
+class SectionedCommand(click.Command):
+    """A command whose help groups its options under headings and ends with examples."""
+
+    def __init__(self, *arguments: Any, examples: Sequence[str] = (), **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.examples = tuple(examples)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for section in (GENERAL, PROGRESS, CONNECTION):
+            options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+            shown = [each for each in options if getattr(each, "section", GENERAL) == section]
+            records = [record for each in shown if (record := each.get_help_record(ctx)) is not None]
+            if records:
+                with formatter.section(section):
+                    formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"  {example}\n")
+
+
+def subcommand(name: str, *examples: str) -> Callable[[Callable[..., Any]], SectionedCommand]:
+    """`click.command`, with examples of its use."""
+    return click.command(name, cls=SectionedCommand, examples=examples)
 
 
 def together(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -41,7 +84,7 @@ def together(*decorators: Callable[[Command], Command]) -> Callable[[Command], C
     return apply
 
 
-class KeyValue(click.ParamType[tuple[str, str]]):
+class KeyValue(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
     """`KEY=VALUE`."""
 
     name = "KEY=VALUE"
@@ -55,7 +98,7 @@ class KeyValue(click.ParamType[tuple[str, str]]):
         return key, text
 
 
-class LeveledKeyValue(click.ParamType[tuple[tuple[str, str, str], ...]]):
+class LeveledKeyValue(click.ParamType):  # type: ignore[type-arg]  # as above
     """`[LEVEL:]KEY=VALUE`, as `docker buildx --annotation` takes it; several levels are separated by commas."""
 
     name = "[LEVEL:]KEY=VALUE"
@@ -77,7 +120,7 @@ class LeveledKeyValue(click.ParamType[tuple[tuple[str, str, str], ...]]):
         return tuple((level, key if colon else head, text) for level in chosen)
 
 
-class Rate(click.ParamType[float]):
+class Rate(click.ParamType):  # type: ignore[type-arg]  # as above
     """A number of bytes, with kB, MB or GB if wanted."""
 
     name = "BYTES"
@@ -90,51 +133,53 @@ class Rate(click.ParamType[float]):
         return float(match[1]) * self.units[match[2] or ""]
 
 
-spec_options = together(
+file_options = together(
     option("-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
-           help=f"Spec file, or directory of specs; may be repeated. Default: {DEFAULT_FILE}."),
-    option("--set", "sets", multiple=True, type=KeyValue(), help="Give a variable of the spec a value; may be repeated."),
-    option("--platform", "platforms", multiple=True, metavar="OS/ARCH[/VARIANT]",
-           help="Only these platforms; may be repeated, or a list with commas."),
+           help=f"Spec file, or directory of specs; may be repeated.  [default: {DEFAULT_FILE}]"),
+    option("--set", "sets", multiple=True, type=KeyValue(), help="Give a variable of the spec (`vars`) a value; may be repeated."),
     option("-t", "--tag", "tags", multiple=True, metavar="TAG",
-           help="A tag, or a full reference, in place of the spec's; may be repeated."),
+           help="A tag, or HOST/REPOSITORY:TAG, in place of the spec's; may be repeated."),
+)  # fmt: skip
+content_options = together(
+    option("--platform", "platforms", multiple=True, metavar="OS/ARCH[/VARIANT]",
+           help="Build for these platforms, in place of the spec's; may be repeated, or a list with commas."),
     option("--label", "labels", multiple=True, type=KeyValue(), help="Add a label; may be repeated."),
     option("--annotation", "annotations", multiple=True, type=LeveledKeyValue(),
            help="Add an annotation (levels: index, manifest, index-descriptor, manifest-descriptor); may be repeated."),
 )  # fmt: skip
+spec_options = together(file_options, content_options)
 
 output_option = option("-o", "--output", default=DEFAULT_OUTPUT, metavar="PLACE", show_default=True,
-                       help="oci:DIR, oci-archive:FILE or docker-archive:FILE.")  # fmt: skip
+                       help="Where the image is built to: oci:DIR, oci-archive:FILE or docker-archive:FILE.")  # fmt: skip
 
 registry_options = together(
-    option("--plain-http", multiple=True, metavar="HOST[:PORT]",
+    option("--plain-http", multiple=True, metavar="HOST[:PORT]", section=CONNECTION,
            help="Speak to this host without TLS (loopback hosts need no permission); may be repeated."),
-    option("--ca-cert", type=click.Path(dir_okay=False), metavar="FILE", help="Trust the certificate authorities in this file too."),
-    option("--client-cert", type=click.Path(dir_okay=False), metavar="FILE", help="Client certificate (PEM)."),
-    option("--client-key", type=click.Path(dir_okay=False), metavar="FILE", help="Key of the client certificate, if it is in a file of its own."),
+    option("--ca-cert", type=click.Path(dir_okay=False), metavar="FILE", section=CONNECTION,
+           help="Trust the certificate authorities in this file too."),
+    option("--client-cert", type=click.Path(dir_okay=False), metavar="FILE", section=CONNECTION,
+           help="Client certificate (PEM)."),
+    option("--client-key", type=click.Path(dir_okay=False), metavar="FILE", section=CONNECTION,
+           help="Key of the client certificate, if it is in a file of its own."),
 )  # fmt: skip
 
-verbose_option = option("-v", "--verbose", count=True, help="Show every exchange with registries, without secrets.")
+verbose_option = option("-v", "--verbose", count=True, section=PROGRESS,
+                        help="Show every exchange with registries, without secrets.")  # fmt: skip
 
 progress_options = together(
     option("--progress", type=click.Choice(["auto", "plain", "json", "quiet"]), default="auto", show_default=True,
-           help="How progress is shown on stderr."),
-    option("-q", "--quiet", is_flag=True, help="No progress: errors and the result only."),
+           section=PROGRESS, help="On stderr: bars on a terminal, else lines (auto); lines; JSON lines; nothing."),
+    option("-q", "--quiet", is_flag=True, section=PROGRESS, help="No progress: errors, warnings and the result only."),
     verbose_option,
 )  # fmt: skip
 
-jobs_option = option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(1, 256),
-    metavar="N",
-    help="How much is done at once. Default: the number of cores (uploads: 4).",
-)
-json_option = option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+jobs_option = option("-j", "--jobs", type=click.IntRange(1, 256), metavar="N",
+                     help="How much is done at once.  [default: one per processor; transfers: 4]")  # fmt: skip
+json_option = option("--json", "as_json", is_flag=True, section=PROGRESS, help="One JSON document on stdout.")
 platform_option = option("--platform", metavar="OS/ARCH[/VARIANT]", help="The image for this platform out of an index.")
 
 destination_options = together(
-    option("--profile", metavar="NAME", help="Check against this registry profile. Default: by the destination's host."),
+    option("--profile", metavar="NAME", help="Check against this registry profile.  [default: by the destination's host]"),
     option("--by-digest", is_flag=True, help="Leave tags alone: for runners that build one platform each (see `index create`)."),
 )  # fmt: skip
 rate_option = option("--rate", type=Rate(), default="10MB", show_default=True,

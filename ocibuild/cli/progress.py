@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from ocibuild.cli.messages import printable, say
 from ocibuild.cli.sizes import human_size
 from ocibuild.cli.terminal import can_redraw, paint
 from ocibuild.events import Advanced, Emit, Event, Finished, Noted, Stage, Started
 
+HEARTBEAT = 10.0  # seconds between two lines about one task: CI systems give up jobs that say nothing
 _VERBS = {
     Stage.BUILD: "layer",
     Stage.FETCH: "fetch",
@@ -35,12 +36,12 @@ def progress(mode: str, *, quiet: bool = False) -> Iterator[Emit]:
         with _bars() as emit:
             yield emit
     else:
-        yield _PlainLines(say)
+        yield PlainLines(say)
 
 
 def _warnings_only(event: Event) -> None:
     if isinstance(event, Noted) and event.warning:
-        _show_note(event, say)
+        say(_note(event))
 
 
 def _json_line(event: Event) -> None:
@@ -49,61 +50,92 @@ def _json_line(event: Event) -> None:
     say(json.dumps({"event": type(event).__name__.lower(), **asdict(event)}, sort_keys=True))
 
 
-def _show_note(note: Noted, show: Callable[[str], None]) -> None:
+def _note(note: Noted) -> str:
     label = paint("warning:", "yellow", bold=True) if note.warning else paint("note:", "blue")
-    show(f"{label} {printable(note.message)}")
+    return f"{label} {printable(note.message)}"
 
 
-class _PlainLines:
-    """One line for each task that has ended. Called from several threads."""
+@dataclass(slots=True)
+class _Task:
+    """A task that is under way: when it began, when a line last told of it, and the bytes done so far."""
 
-    def __init__(self, show: Callable[[str], None]) -> None:
+    started: Started
+    began: float
+    told: float
+    done: int = 0
+
+
+class PlainLines:
+    """One line for each task that has ended, and a sign of life from those that take long. Called from several threads."""
+
+    def __init__(
+        self, show: Callable[[str], None], *, heartbeat: float = HEARTBEAT, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._show = show
-        self._begun: dict[str, tuple[Started, float]] = {}
+        self._heartbeat = heartbeat
+        self._clock = clock
+        self._tasks: dict[str, _Task] = {}
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
         with self._lock:
             match event:
                 case Noted():
-                    _show_note(event, self._show)
+                    self._show(_note(event))
                 case Started():
-                    self._begun[event.task] = event, time.monotonic()
-                case Finished():
-                    self._finish(event)
-                case Advanced():
+                    self._tasks[event.task] = _Task(event, now := self._clock(), now)
+                case Advanced() if event.task in self._tasks:
+                    self._advance(self._tasks[event.task], event.amount)
+                case Finished() if event.task in self._tasks:
+                    self._finish(self._tasks.pop(event.task), event)
+                case _:
                     pass
 
-    def _finish(self, event: Finished) -> None:
-        begun = self._begun.pop(event.task, None)
-        if begun is None:
+    def _advance(self, task: _Task, amount: int) -> None:
+        task.done += amount
+        now = self._clock()
+        if now - task.told < self._heartbeat:
             return
-        started, since = begun
-        parts = [f"{_VERBS[started.stage]:<8} {printable(started.subject):<24} {event.outcome}"]
-        if event.size is not None and started.stage is not Stage.TAG:
+        task.told = now
+        total = f" of {human_size(task.started.total)}" if task.started.total else ""
+        self._show(f"{_title(task.started)} {human_size(task.done)}{total}  {now - task.began:.0f}s")
+
+    def _finish(self, task: _Task, event: Finished) -> None:
+        parts = [f"{_title(task.started)} {event.outcome}"]
+        if event.size is not None and task.started.stage is not Stage.TAG:
             parts.append(human_size(event.size))
-        seconds = time.monotonic() - since
+        seconds = self._clock() - task.began
         if seconds >= 0.1:
             parts.append(f"{seconds:.1f}s")
         self._show("  ".join(parts))
 
 
+def _title(started: Started) -> str:
+    return f"{_VERBS[started.stage]:<8} {printable(started.subject):<24}"
+
+
 @contextmanager
 def _bars() -> Iterator[Emit]:
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+    from rich.text import Text
 
     console = Console(file=sys.stderr)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as drawing:
-        lines = _PlainLines(lambda text: console.print(text, markup=False, highlight=False))
+        lines = PlainLines(lambda text: console.print(Text.from_ansi(text), soft_wrap=True), heartbeat=float("inf"))
         tasks = {}
 
         def emit(event: Event) -> None:
             match event:
-                case Started(total=int() as total):
-                    description = f"{_VERBS[event.stage]} {printable(event.subject)}"
-                    tasks[event.task] = drawing.add_task(description, total=total)
+                case Started():
+                    tasks[event.task] = drawing.add_task(_title(event), total=event.total)
                 case Advanced() if event.task in tasks:
                     drawing.advance(tasks[event.task], event.amount)
                 case Finished() if event.task in tasks:

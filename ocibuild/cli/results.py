@@ -16,8 +16,8 @@ SCHEMA_VERSION = 1
 
 
 def print_json(document: dict[str, Any]) -> None:
-    """One JSON document on stdout."""
-    click.echo(json.dumps({"schemaVersion": SCHEMA_VERSION, **document}, indent=2, ensure_ascii=False))
+    """One JSON document on stdout, in ASCII: no encoding stands in its way, and no terminal acts on what it says."""
+    click.echo(json.dumps({"schemaVersion": SCHEMA_VERSION, **document}, indent=2))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -6,12 +6,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+import click
+
 from ocibuild import api
-from ocibuild.cli.messages import say
+from ocibuild.cli.interruption import Run, stopping
+from ocibuild.cli.messages import printable, say
 from ocibuild.cli.options import DEFAULT_FILE
 from ocibuild.cli.progress import progress
+from ocibuild.cli.terminal import paint
 from ocibuild.errors import UsageError
 from ocibuild.events import Emit
 from ocibuild.oci.platform import Platform, parse_platform
@@ -21,23 +26,32 @@ from ocibuild.plan import Plan
 @contextmanager
 def opened_places(options: dict[str, Any]) -> Iterator[api.Places]:
     """The places of one command, with progress shown as the options say."""
-    with (
-        progress(options.get("progress", "auto"), quiet=options.get("quiet", False)) as emit,
-        api.Places(registry_settings(options, emit), emit) as places,
-    ):
-        yield places
+    run = click.get_current_context().find_object(Run)
+    stop = run.stop if run else Event()
+    mode = options.get("progress", "auto")
+    if mode == "auto" and options.get("verbose"):
+        mode = "plain"  # exchanges and bars would write over each other
+    with progress(mode, quiet=options.get("quiet", False)) as show:
+        emit = stopping(show, stop)
+        with api.Places(registry_settings(options, emit, stop), emit) as places:
+            yield places
 
 
-def registry_settings(options: dict[str, Any], emit: Emit) -> api.Settings:
-    """How registries are spoken to, as the options say."""
+def registry_settings(options: dict[str, Any], emit: Emit, stop: Event | None = None) -> api.Settings:
+    """How registries are spoken to, as the options say. What waits for one of them ends when `stop` is set."""
     certificate = options.get("client_cert")
     return api.Settings(
         plain_http=frozenset(options.get("plain_http", ())),
         ca_file=options.get("ca_cert"),
         client_cert=(certificate, options.get("client_key")) if certificate else None,
-        trace=say if options.get("verbose") else None,
+        trace=_trace if options.get("verbose") else None,
         emit=emit,
+        stop=stop or Event(),
     )
+
+
+def _trace(line: str) -> None:
+    say(paint(printable(line), "dim"))
 
 
 def spec_files(options: dict[str, Any]) -> list[Path]:
@@ -45,11 +59,13 @@ def spec_files(options: dict[str, Any]) -> list[Path]:
     files = list(options["files"]) or [Path(DEFAULT_FILE)]
     for file in files:
         if not file.exists():
-            raise UsageError(
-                f"there is no spec {str(file)!r}",
-                where=str(Path.cwd()),
-                hint="`ocibuild init` writes a first one; `-f PATH` names another",
+            near = file.with_suffix(".yml" if file.suffix == ".yaml" else ".yaml")
+            hint = (
+                f"did you mean `-f {near}`?"
+                if near.exists()
+                else "`ocibuild init` writes a first one; `-f PATH` names another"
             )
+            raise UsageError(f"there is no spec {str(file)!r}", where=str(Path.cwd()), hint=hint)
     return files
 
 

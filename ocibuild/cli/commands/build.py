@@ -9,6 +9,7 @@ import click
 
 from ocibuild import api
 from ocibuild.cli.options import (
+    PROGRESS,
     jobs_option,
     json_option,
     option,
@@ -16,6 +17,7 @@ from ocibuild.cli.options import (
     progress_options,
     registry_options,
     spec_options,
+    subcommand,
 )
 from ocibuild.cli.results import built_as_json, metadata_file, print_json, pushed_as_json
 from ocibuild.cli.session import default_jobs, opened_places, plans
@@ -23,7 +25,13 @@ from ocibuild.errors import UsageError
 from ocibuild.oci.location import DockerArchiveLocation, parse_output
 
 
-@click.command("build")
+@subcommand(
+    "build",
+    "ocibuild build",
+    "ocibuild build --set version=1.2.3 --platform linux/arm64",
+    "ocibuild build -f images/ -o oci-archive:images.tar",
+    "ocibuild build --push --metadata-file built.json",
+)
 @spec_options
 @output_option
 @option("--push", is_flag=True, help="Then push to the image and tags of each spec.")
@@ -31,7 +39,8 @@ from ocibuild.oci.location import DockerArchiveLocation, parse_output
     "--metadata-file",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write what was built as JSON.",
+    section=PROGRESS,
+    help="Write what was built as JSON, with the keys of `docker buildx build --metadata-file`.",
 )
 @json_option
 @jobs_option
@@ -48,11 +57,12 @@ def command(**options: Any) -> None:
     jobs = options["jobs"] or default_jobs()
     if options["push"] and isinstance(output, DockerArchiveLocation):
         raise UsageError("an image is not pushed out of a docker-archive", hint="build to oci:DIR or oci-archive:FILE")
+    terms = api.Terms(jobs=options["jobs"] or api.UPLOADS)
     with opened_places(options) as places:
         built = api.build(wanted, output, places, self_contained=output != api.DEFAULT_OUTPUT, jobs=jobs)
-        pushed = api.push_plans(wanted, output, (), places) if options["push"] else ()
-    if options["metadata_file"]:
-        metadata_file(options["metadata_file"], built)
+        if options["metadata_file"]:
+            metadata_file(options["metadata_file"], built)
+        pushed = api.push_plans(wanted, output, (), places, terms) if options["push"] else ()
     if options["as_json"]:
         print_json({"images": built_as_json(built), **({"pushed": pushed_as_json(pushed)} if options["push"] else {})})
     else:

@@ -7,12 +7,16 @@ from typing import Any
 import click
 
 from ocibuild import api
-from ocibuild.cli.options import jobs_option, platform_option, progress_options, registry_options
+from ocibuild.cli.options import jobs_option, platform_option, progress_options, registry_options, subcommand
 from ocibuild.cli.session import chosen_platform, opened_places
 from ocibuild.oci.location import RegistryLocation, parse_location
 
 
-@click.command("copy")
+@subcommand(
+    "copy",
+    "ocibuild copy ghcr.io/octocat/hello:1.2.3 registry.example/mirror/hello:1.2.3",
+    "ocibuild copy oci:.ocibuild/layout:1.2.3 docker-archive:hello.tar --platform linux/amd64",
+)
 @click.argument("source")
 @click.argument("destination")
 @platform_option

@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from ocibuild import api
-from ocibuild.cli.options import platform_option, progress_options, registry_options
+from ocibuild.cli.options import platform_option, progress_options, registry_options, subcommand
 from ocibuild.cli.session import chosen_platform, opened_places
 from ocibuild.oci.location import parse_location
 
 
-@click.command("digest")
+@subcommand("digest", "ocibuild digest ghcr.io/octocat/hello:1.2.3")
 @click.argument("image")
 @platform_option
 @progress_options

@@ -8,7 +8,7 @@ import click
 
 from ocibuild import api
 from ocibuild.cli.messages import printable, say
-from ocibuild.cli.options import json_option, progress_options, registry_options
+from ocibuild.cli.options import json_option, progress_options, registry_options, subcommand
 from ocibuild.cli.results import print_json
 from ocibuild.cli.session import opened_places
 from ocibuild.cli.terminal import paint
@@ -18,7 +18,7 @@ from ocibuild.oci.reference import parse_reference
 _SIGNS = {True: "yes", False: "no", None: "?"}
 
 
-@click.command("doctor")
+@subcommand("doctor", "ocibuild doctor ghcr.io/octocat/hello")
 @click.argument("reference")
 @json_option
 @progress_options

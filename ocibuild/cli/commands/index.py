@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ocibuild import api
-from ocibuild.cli.options import KeyValue, jobs_option, option, progress_options, registry_options
+from ocibuild.cli.options import KeyValue, SectionedCommand, jobs_option, option, progress_options, registry_options
 from ocibuild.cli.session import opened_places
 from ocibuild.oci.location import RegistryLocation, parse_location
 
@@ -17,7 +17,11 @@ def command() -> None:
     """Merge images that were built apart into one index."""
 
 
-@command.command("create")
+@command.command(
+    "create",
+    cls=SectionedCommand,
+    examples=["ocibuild index create ghcr.io/octocat/hello:1.2.3 ghcr.io/octocat/hello@sha256:... oci:arm64"],
+)
 @click.argument("destination")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @option("--annotation", "annotations", multiple=True, type=KeyValue(), help="Annotate the index; may be repeated.")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 
 from ocibuild.cli.messages import say
-from ocibuild.cli.options import DEFAULT_FILE
+from ocibuild.cli.options import DEFAULT_FILE, subcommand
 from ocibuild.cli.starter import starter_spec
 from ocibuild.errors import BuildError, UsageError
 
 
-@click.command("init")
+@subcommand("init", "ocibuild init", "ocibuild init images/hello.yaml")
 @click.argument("path", default=DEFAULT_FILE, type=click.Path(dir_okay=False, path_type=Path))
 def command(path: Path) -> None:
     """Write a commented starter spec (ocibuild.yaml unless PATH says otherwise) that builds as it is."""
@@ -24,5 +25,5 @@ def command(path: Path) -> None:
     except OSError as error:
         raise BuildError(f"{path} cannot be written: {error.strerror}") from error
     click.echo(str(path))
-    option = "" if str(path) == DEFAULT_FILE else f" -f {path}"
+    option = "" if str(path) == DEFAULT_FILE else f" -f {shlex.quote(str(path))}"
     say(f"Next: change `image` and `layers`, then\n  ocibuild build{option}\n  ocibuild push{option}")

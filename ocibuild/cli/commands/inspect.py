@@ -9,18 +9,36 @@ import click
 
 from ocibuild import api
 from ocibuild.cli.inspection import inspection_as_json, inspection_as_text
-from ocibuild.cli.options import json_option, option, platform_option, progress_options, registry_options
+from ocibuild.cli.options import (
+    PROGRESS,
+    json_option,
+    option,
+    platform_option,
+    progress_options,
+    registry_options,
+    subcommand,
+)
 from ocibuild.cli.results import print_json
 from ocibuild.cli.session import chosen_platform, opened_places
 from ocibuild.errors import UsageError
 from ocibuild.oci.location import parse_location
 
 
-@click.command("inspect")
+@subcommand(
+    "inspect",
+    "ocibuild inspect ghcr.io/octocat/hello:1.2.3",
+    "ocibuild inspect oci:.ocibuild/layout:1.2.3 --config --platform linux/arm64",
+)
 @click.argument("image")
 @platform_option
-@option("--raw", is_flag=True, help="The manifest or index, byte by byte.")
-@option("--config", "show_config", is_flag=True, help="The config, byte by byte (of an index: with --platform).")
+@option("--raw", is_flag=True, section=PROGRESS, help="The manifest or index, byte by byte.")
+@option(
+    "--config",
+    "show_config",
+    is_flag=True,
+    section=PROGRESS,
+    help="The config, byte by byte (of an index: with --platform).",
+)
 @json_option
 @progress_options
 @registry_options

@@ -9,13 +9,13 @@ import click
 
 from ocibuild import api
 from ocibuild.cli.messages import say
-from ocibuild.cli.options import option, registry_options, verbose_option
+from ocibuild.cli.options import option, registry_options, subcommand, verbose_option
 from ocibuild.cli.session import registry_settings
 from ocibuild.errors import UsageError
 from ocibuild.events import silent
 
 
-@click.command("login")
+@subcommand("login", "echo $CR_PAT | ocibuild login ghcr.io -u octocat --password-stdin")
 @click.argument("registry")
 @option("-u", "--username", metavar="NAME", help="Who to log in as. Asked for on a terminal.")
 @option("--password-stdin", is_flag=True, help="Read the password or token from standard input.")

@@ -6,9 +6,10 @@ import click
 
 from ocibuild import api
 from ocibuild.cli.messages import say
+from ocibuild.cli.options import subcommand
 
 
-@click.command("logout")
+@subcommand("logout", "ocibuild logout ghcr.io")
 @click.argument("registry")
 def command(registry: str) -> None:
     """Forget the credentials that are stored for REGISTRY."""

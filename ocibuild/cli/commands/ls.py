@@ -9,15 +9,15 @@ import click
 
 from ocibuild import api
 from ocibuild.cli.messages import printable
-from ocibuild.cli.options import json_option, progress_options, registry_options
+from ocibuild.cli.options import DEFAULT_OUTPUT, json_option, progress_options, registry_options, subcommand
 from ocibuild.cli.results import print_json, table
 from ocibuild.cli.session import opened_places
 from ocibuild.oci.location import RegistryLocation, parse_location
 from ocibuild.oci.platform import Platform
 
 
-@click.command("ls")
-@click.argument("place", default="oci:.ocibuild/layout")
+@subcommand("ls", "ocibuild ls", "ocibuild ls ghcr.io/octocat/hello")
+@click.argument("place", default=DEFAULT_OUTPUT)
 @json_option
 @progress_options
 @registry_options

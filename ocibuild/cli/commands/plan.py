@@ -9,12 +9,13 @@ import click
 from ocibuild import api
 from ocibuild.cli.options import (
     destination_options,
+    file_options,
     json_option,
     output_option,
     progress_options,
     rate_option,
     registry_options,
-    spec_options,
+    subcommand,
 )
 from ocibuild.cli.plans import show_plans
 from ocibuild.cli.session import opened_places, plans, terms
@@ -22,9 +23,9 @@ from ocibuild.oci.location import parse_output
 from ocibuild.oci.reference import parse_reference
 
 
-@click.command("plan")
+@subcommand("plan", "ocibuild plan", "ocibuild plan --rate 2MB --json ghcr.io/octocat/hello:1.2.3")
 @click.argument("destinations", nargs=-1, metavar="[DESTINATION]...")
-@spec_options
+@file_options
 @output_option
 @destination_options
 @rate_option

@@ -7,13 +7,24 @@ from typing import Any
 import click
 
 from ocibuild import api
-from ocibuild.cli.options import jobs_option, output_option, platform_option, progress_options, registry_options
+from ocibuild.cli.options import (
+    jobs_option,
+    output_option,
+    platform_option,
+    progress_options,
+    registry_options,
+    subcommand,
+)
 from ocibuild.cli.session import chosen_platform, opened_places
 from ocibuild.oci.location import RegistryLocation, parse_output
 from ocibuild.oci.reference import parse_reference
 
 
-@click.command("pull")
+@subcommand(
+    "pull",
+    "ocibuild pull ghcr.io/octocat/hello:1.2.3",
+    "ocibuild pull --platform linux/arm64 -o docker-archive:hello.tar ghcr.io/octocat/hello",
+)
 @click.argument("reference")
 @output_option
 @platform_option

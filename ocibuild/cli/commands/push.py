@@ -9,6 +9,7 @@ import click
 from ocibuild import api
 from ocibuild.cli.options import (
     destination_options,
+    file_options,
     jobs_option,
     json_option,
     option,
@@ -16,7 +17,7 @@ from ocibuild.cli.options import (
     progress_options,
     rate_option,
     registry_options,
-    spec_options,
+    subcommand,
 )
 from ocibuild.cli.plans import show_plans
 from ocibuild.cli.results import print_json, pushed_as_json
@@ -25,9 +26,15 @@ from ocibuild.oci.location import parse_output
 from ocibuild.oci.reference import parse_reference
 
 
-@click.command("push")
+@subcommand(
+    "push",
+    "ocibuild push",
+    "ocibuild push ghcr.io/octocat/hello:1.2.3",
+    "ocibuild push --dry-run",
+    "ocibuild push -o oci-archive:images.tar",
+)
 @click.argument("destinations", nargs=-1, metavar="[DESTINATION]...")
-@spec_options
+@file_options
 @output_option
 @destination_options
 @option("--no-clobber", is_flag=True, help="Do not move a tag that points to another image.")

@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from ocibuild import api
-from ocibuild.cli.options import json_option, spec_options
+from ocibuild.cli.options import json_option, spec_options, subcommand
 from ocibuild.cli.results import print_json
 from ocibuild.cli.session import facts, overrides, spec_files
 
 
-@click.command("render")
+@subcommand("render", "ocibuild render --set version=1.2.3", "ocibuild render --json | jq '.specs[0].tags'")
 @spec_options
 @json_option
 def command(**options: Any) -> None:

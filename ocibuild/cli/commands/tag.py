@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from ocibuild import api
-from ocibuild.cli.options import progress_options, registry_options
+from ocibuild.cli.options import progress_options, registry_options, subcommand
 from ocibuild.cli.session import opened_places
 from ocibuild.oci.location import parse_location
 
 
-@click.command("tag")
+@subcommand("tag", "ocibuild tag ghcr.io/octocat/hello:1.2.3 1.2 latest")
 @click.argument("image")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @progress_options
