@@ -9,8 +9,9 @@ from ocibuild.checks.profiles import Profile
 from ocibuild.findings import Finding, Place
 from ocibuild.graph import Node
 from ocibuild.oci.digest import Digest
-from ocibuild.oci.documents import ImageConfig, Index
-from ocibuild.oci.media_type import MANIFESTS, is_foreign
+from ocibuild.oci.documents import ImageConfig, Index, Manifest
+from ocibuild.oci.media_type import DOCKER_CONFIG, OCI_CONFIG, is_foreign
+from ocibuild.oci.platform import Platform
 
 _DESCRIPTION = "org.opencontainers.image.description"
 _LICENSES = "org.opencontainers.image.licenses"
@@ -79,17 +80,30 @@ def _levels(image: ImageUnderCheck) -> Iterator[tuple[str, Mapping[str, str]]]:
 
 def _platforms(image: ImageUnderCheck) -> Iterator[Finding]:
     for node in image.root.walk():
-        if isinstance(node.document, Index):
-            for child in node.document.manifests:
-                if child.media_type in MANIFESTS and child.platform is None and child.artifact_type is None:
-                    message = f"the index names {child.digest.short} without a platform: no runtime would choose it"
-                    yield _finding(
-                        image, "missing-platform", message, "rebuild the index with a platform for each image"
-                    )
+        for child in node.children:
+            if _is_runnable(child) and not _is_whole(child.descriptor.platform):
+                message = (
+                    f"the index names {child.descriptor.digest.short} without a platform: no runtime would choose it"
+                )
+                yield _finding(image, "missing-platform", message, "rebuild the index with a platform for each image")
     for digest, config in image.configs.items():
-        if not config.platform.os or not config.platform.architecture:
+        if not _is_whole(config.platform):
             message = f"the config {digest.short} does not say which os and architecture it is for"
             yield _finding(image, "missing-platform", message, "rebuild the image with a platform")
+
+
+def _is_runnable(node: Node) -> bool:
+    """Whether it is an image: an artifact, a signature say, is for no platform."""
+    manifest = node.document
+    return (
+        isinstance(manifest, Manifest)
+        and not manifest.artifact_type
+        and manifest.config.media_type in (OCI_CONFIG, DOCKER_CONFIG)
+    )
+
+
+def _is_whole(platform: Platform | None) -> bool:
+    return platform is not None and bool(platform.os and platform.architecture)
 
 
 def _sizes(image: ImageUnderCheck) -> Iterator[Finding]:

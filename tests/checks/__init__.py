@@ -1,0 +1,1 @@
+"""What an image must satisfy before it is sent."""
