@@ -95,6 +95,11 @@ class Authorizer:
                     self._emit(Noted(found.warning, warning=True))
             return self._found[reference.name]
 
+    def is_anonymous(self, reference: Reference) -> bool:
+        """Whether no credential has been used for a reference so far; no source is asked for one."""
+        found = self._found.get(reference.name)
+        return found is None or found.credential is None
+
     def authorization(self, access: Access, *, long: bool = False, rejected: str | None = None) -> str | None:
         """The Authorization header for a request; None where the registry wants none.
 

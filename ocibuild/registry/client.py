@@ -59,13 +59,15 @@ class Client:
     # Manifests
 
     def head_manifest(self, name: str, access: Access) -> ManifestHead | None:
-        """What is under a tag or digest; None if nothing."""
+        """What is under a tag or digest; None if nothing. Empty where the registry knows no HEAD."""
         try:
             with self._call("HEAD", f"manifests/{name}", access, headers=_ACCEPT) as answer:
                 return _manifest_head(answer)
         except RefusedError as problem:
             if problem.refusal.status == 404:
                 return None
+            if problem.refusal.status == 405:
+                return ManifestHead(None, None, None)
             if problem.refusal.status == 403:  # a HEAD has no body: the reason comes with a GET (containerd)
                 self._call("GET", f"manifests/{name}", access, headers=_ACCEPT).close()
             raise
@@ -192,7 +194,7 @@ class Client:
             method,
             answer.url,
             answer,
-            anonymous="Authorization" not in answer.request.headers,
+            anonymous=self._host.authorizer.is_anonymous(self._reference),
             storage=None if is_registry else str(origin_of(answer.url)),
         )
 

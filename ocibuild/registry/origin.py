@@ -128,11 +128,12 @@ class OriginPolicy:
 
         The query is kept as it is: it is often signed, and always opaque.
         """
-        url = urljoin(base, target).partition("#")[0] if _PRINTABLE.fullmatch(target) else target
         try:
+            is_absolute = "://" in target.partition("?")[0]
+            url = (target if is_absolute else urljoin(base, target)).partition("#")[0]
             origin = origin_of(url)
         except ValueError as error:
-            raise self._refusal(url, purpose, str(error)) from error
+            raise self._refusal(target, purpose, str(error)) from error
         self._check(origin, url, purpose)
         return url
 

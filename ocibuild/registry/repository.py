@@ -16,6 +16,7 @@ from ocibuild.oci.digest import Digest, parse_digest, sha256, verified, verify_b
 from ocibuild.oci.documents import parse_document
 from ocibuild.oci.media_type import ACCEPTED
 from ocibuild.oci.reference import Reference, parse_tag
+from ocibuild.registry.auth import Access
 from ocibuild.registry.client import Client, ManifestHead
 from ocibuild.registry.download import Download
 from ocibuild.registry.host import Host
@@ -63,7 +64,7 @@ class Repository:
         subject = self._named(str(descriptor.digest))
         if descriptor.size > MANIFEST_LIMIT:
             raise IntegrityError(f"{subject} has {descriptor.size} bytes; manifests have at most {MANIFEST_LIMIT}")
-        raw, head = self._read(str(descriptor.digest), f"to give {subject}")
+        raw, head = self._read(str(descriptor.digest), self._client.pull, f"to give {subject}")
         verify_bytes(raw, descriptor.digest, descriptor.size, subject=subject)
         if head.media_type not in _GENERIC_TYPES and head.media_type != descriptor.media_type:
             raise IntegrityError(f"{subject} came as {head.media_type} where {descriptor.media_type} was promised")
@@ -91,18 +92,16 @@ class Repository:
 
     def tagged(self, tag: str) -> Digest | None:
         """What a tag points to; None if it is not there."""
-        subject = f"to show {self._named(tag)}"
-        head = self._host.run(lambda: self._client.head_manifest(tag, self._client.pull), subject)
-        if head is None or head.digest is not None:
-            return head.digest if head else None
-        return sha256(self._read(tag, subject)[0])
+        return self._points_to(tag, self._client.pull)
 
     def holds(self, descriptor: Descriptor) -> bool:
         """Whether the repository has this blob or manifest; nothing is fetched."""
         digest = descriptor.digest
         subject = f"to show {self._named(str(digest))}"
         if descriptor.media_type in ACCEPTED:
-            return self._host.run(lambda: self._client.head_manifest(str(digest), self._client.pull), subject) is not None
+            return (
+                self._host.run(lambda: self._client.head_manifest(str(digest), self._client.pull), subject) is not None
+            )
         return self._host.run(lambda: self._client.has_blob(digest, self._client.pull), subject)
 
     # Writing
@@ -143,7 +142,7 @@ class Repository:
         The tag is read back: IntegrityError if it names something else then. RegistryError if it must not be moved.
         """
         tag = parse_tag(name)
-        if self.tagged(tag) == descriptor.digest:
+        if self._points_to(tag, self._client.push) == descriptor.digest:
             return
         subject = f"to set {self._named(tag)}"
         try:
@@ -163,12 +162,12 @@ class Repository:
     def _named(self, name: str) -> str:
         return f"{self.reference.name}{'@' if ':' in name else ':'}{name}"
 
-    def _read(self, key: str, subject: str) -> tuple[bytes, ManifestHead]:
-        return self._host.run(lambda: self._client.get_manifest(key, self._client.pull, MANIFEST_LIMIT), subject)
+    def _read(self, key: str, access: Access, subject: str) -> tuple[bytes, ManifestHead]:
+        return self._host.run(lambda: self._client.get_manifest(key, access, MANIFEST_LIMIT), subject)
 
     def _resolve_by_reading(self, key: str, wanted: Digest | None, subject: str) -> Descriptor:
         """For registries whose HEAD does not tell enough (older ECR gives no digest)."""
-        raw, head = self._read(key, subject)
+        raw, head = self._read(key, self._client.pull, subject)
         digest = wanted or sha256(raw)
         verify_bytes(raw, digest, len(raw), subject=self._named(key))
         media_type = head.media_type
@@ -194,9 +193,16 @@ class Repository:
             hint = f"there are {len(tags)} tags, such as {', '.join(near)}"
         return NotFoundError(f"there is no {self._named(key)}", hint=hint, status=404)
 
+    def _points_to(self, tag: str, access: Access) -> Digest | None:
+        subject = f"to show {self._named(tag)}"
+        head = self._host.run(lambda: self._client.head_manifest(tag, access), subject)
+        if head is None or head.digest is not None:
+            return head.digest if head else None
+        return sha256(self._read(tag, access, subject)[0])
+
     def _accept_if_immutable(self, tag: str, digest: Digest, error: OcibuildError) -> None:
         """A refused tag is as good as a set one if it points where it should (ECR, Harbor: immutable tags)."""
-        present = self.tagged(tag)
+        present = self._points_to(tag, self._client.push)
         if present == digest:
             return
         words = error.what.lower()
@@ -209,12 +215,12 @@ class Repository:
         raise error
 
     def _read_back(self, tag: str, digest: Digest) -> None:
-        present = self.tagged(tag)
+        present = self._points_to(tag, self._client.push)
         for number in range(_READ_BACKS):
             if present == digest:
                 return
             self._host.retrier.sleep(_READ_BACK_WAIT * 2**number)
-            present = self.tagged(tag)
+            present = self._points_to(tag, self._client.push)
         if present == digest:
             return
         if present is None:

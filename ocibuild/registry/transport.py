@@ -10,19 +10,21 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
+from ocibuild import __version__
 from ocibuild.errors import UsageError
 from ocibuild.registry.exchange import Body, Reply, Request, Timeouts, Trouble, UnreachableError
 
 # Small enough that httpcore's `buffer = buffer[n:]` after a short write copies little, large enough that Python is idle.
 _PIECE = 128 * 1024
 _KEEP_ALIVE_SECONDS = 30.0
+_SHORT = 64 * 1024
 _THIS_MACHINE = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 
 
@@ -56,7 +58,7 @@ class HttpTransport:
             connect=limits.connect, write=limits.stall, read=request.wait or limits.stall, pool=None
         )
         # identity: `Content-Encoding: gzip` over a stored gzip layer would have another size and digest.
-        headers = {"Accept-Encoding": "identity", **request.headers}
+        headers = {"Accept-Encoding": "identity", "User-Agent": f"ocibuild/{__version__}", **request.headers}
         if request.body is not None:
             headers["Content-Length"] = str(request.body.length)
         elif request.method in ("POST", "PUT", "PATCH"):
@@ -163,6 +165,7 @@ class _HttpReply:
         self._reply = reply
         self._request = request
         self._gate = gate
+        self._is_begun = False
 
     @property
     def status(self) -> int:
@@ -176,11 +179,23 @@ class _HttpReply:
         return [value.decode("latin-1") for key, value in self._reply.headers.raw if key.lower() == wanted]
 
     def chunks(self) -> Iterator[bytes]:
+        self._is_begun = True
         with _translated(self._request, self._gate):
             yield from self._reply.iter_raw()
 
     def close(self) -> None:
+        # A reply has to be read to its end before its connection can be used again, and a new one costs a TLS handshake.
+        with suppress(UnreachableError):
+            if not self._is_begun and self._is_short():
+                for _ in self.chunks():
+                    pass
         self._reply.close()
+
+    def _is_short(self) -> bool:
+        length = self.header("Content-Length") or ""
+        return (
+            self._request.method == "HEAD" or self.status in (204, 304) or (length.isdigit() and int(length) <= _SHORT)
+        )
 
 
 @contextmanager
