@@ -48,7 +48,7 @@ def find_specs(paths: Sequence[Path]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for path in paths:
-        specs = sorted(_specs_below(path)) if path.is_dir() else [path]
+        specs = sorted(_specs_below(path)) if os.path.isdir(path) else [path]
         if not specs:
             hint = "a spec is called ocibuild.yaml or NAME.ocibuild.yaml; begin one with `ocibuild init`"
             raise _refuse("spec-not-found", "there is no spec in this directory", str(path), hint)

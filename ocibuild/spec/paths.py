@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ocibuild.errors import UsageError
 
 _WILDCARD = re.compile(r"(?<!\\)(?:\\\\)*[*?\[]")
-_ESCAPED = re.compile(r"\\([*?\[\\])")
+_ESCAPED = re.compile(r"\\([*?\[\]\\])")
 _WHITEOUT = ".wh."
 
 
