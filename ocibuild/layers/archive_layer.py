@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 
-from ocibuild.errors import IntegrityError, SourceError
-from ocibuild.layers.archive_source import archive_chunks, find_archive
-from ocibuild.layers.entries import FileContent
-from ocibuild.layers.tar import BLOCK
-from ocibuild.layers.tar_reader import check_header
+from ocibuild.errors import SourceError
+from ocibuild.layers.archive_source import CHUNK, placed
+from ocibuild.layers.context import read_file
+from ocibuild.layers.entries import DIRECTORY, FileContent, printable
+from ocibuild.layers.tar_reader import TarReader
 from ocibuild.oci.blobs import BlobStore
 from ocibuild.oci.compression import sniff, unpack
 from ocibuild.oci.descriptor import Descriptor
@@ -18,28 +18,31 @@ from ocibuild.oci.media_type import Compression, Format, layer_type
 from ocibuild.plan import ArchiveLayer, BuiltLayer
 
 
-def keep_archive(plan: ArchiveLayer, store: BlobStore, started: Callable[[int], object]) -> BuiltLayer:
-    """Take the archive into `store` as it is; `started` is told its size once it is found.
+def keep_archive(
+    plan: ArchiveLayer, archive: FileContent, store: BlobStore, advance: Callable[[int], None]
+) -> BuiltLayer:
+    """Take `archive` into `store` as it is; `advance` is told the bytes that are done.
 
-    SourceError if it is missing, is no tar, or is not packed as the spec declares.
+    SourceError if it is no whole tar, has a path twice, or is not packed as the spec declares.
     """
-    archive = find_archive(plan.context, plan.source, plan.origin)
     compression = _packing(plan, archive)
-    started(archive.size)
     packed, plain = hashlib.sha256(), hashlib.sha256()
     with store.writer() as writer:
 
         def kept() -> Iterator[bytes]:
-            for chunk in archive_chunks(archive):
+            for chunk in read_file(archive, CHUNK):
                 packed.update(chunk)
                 writer.write(chunk)
+                advance(len(chunk))
                 yield chunk
 
-        try:
-            for chunk in _as_tar(unpack(kept(), compression, subject=plan.source), plan):
+        def unpacked() -> Iterator[bytes]:
+            for chunk in unpack(kept(), compression, subject=repr(plan.source)):
                 plain.update(chunk)
-        except IntegrityError as error:
-            raise SourceError(error.what, where=_where(plan), hint="make the archive again") from error
+                yield chunk
+
+        with placed(plan.origin):
+            _check_members(unpacked(), repr(plan.source))
         digest = Digest("sha256", packed.hexdigest())
         writer.commit(digest)
     descriptor = Descriptor(layer_type(Format.OCI, compression), digest, archive.size)
@@ -48,36 +51,32 @@ def keep_archive(plan: ArchiveLayer, store: BlobStore, started: Callable[[int], 
 
 def _packing(plan: ArchiveLayer, archive: FileContent) -> Compression:
     """How the archive is packed, by its first bytes; what the spec declares has to agree."""
-    chunks = archive_chunks(archive)
-    head = next(chunks, b"")
-    found = sniff(head)
+    where = str(plan.origin) if plan.origin else None
+    found = sniff(next(read_file(archive, CHUNK), b""))
     if plan.compression not in (None, found):
         raise SourceError(
             f"{plan.source!r} is packed with {found.value}, not with {plan.compression and plan.compression.value}",
-            where=_where(plan),
+            where=where,
             hint=f"write `compression: {found.value}`, or leave it out: the bytes say it",
         )
     if found is Compression.XZ:
         raise SourceError(
             f"{plan.source!r} is packed with xz, for which layers have no media type",
-            where=_where(plan),
+            where=where,
             hint="use `files: [{extract: ..., to: /}]`, or pack it with gzip or zstd",
         )
     return found
 
 
-def _as_tar(chunks: Iterable[bytes], plan: ArchiveLayer) -> Iterator[bytes]:
-    """`chunks` passed through, once their beginning has been seen to be that of a tar."""
-    head = b""
-    for chunk in chunks:
-        if len(head) < BLOCK:
-            head += chunk[: BLOCK - len(head)]
-            if len(head) == BLOCK:
-                check_header(head, plan.source)
-        yield chunk
-    if len(head) < BLOCK:
-        raise SourceError(f"{plan.source!r} is no tar archive: it is too short", where=_where(plan))
-
-
-def _where(plan: ArchiveLayer) -> str | None:
-    return str(plan.origin) if plan.origin else None
+def _check_members(chunks: Iterable[bytes], subject: str) -> None:
+    """Read the archive to its end. What runtimes would stumble over is an error here, where it can be mended."""
+    seen: dict[bytes, bytes] = {}
+    for member in TarReader(chunks, subject):
+        path = b"/".join(part for part in member.path.split(b"/") if part not in (b"", b"."))
+        # podman 4.3 fails on a path that comes twice, unless both are directories (image-spec layer.md: MUST NOT).
+        if path in seen and (seen[path], member.kind) != (DIRECTORY, DIRECTORY):
+            raise SourceError(
+                f"{subject} holds {printable(path)!r} twice, which no layer may",
+                hint="use `files: [{extract: ..., to: /}]`, where the last one counts",
+            )
+        seen[path] = member.kind

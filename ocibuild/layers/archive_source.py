@@ -5,126 +5,180 @@ The archive is read twice: for the headers, which decide what the layer looks li
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ocibuild.errors import IntegrityError, SourceError
-from ocibuild.layers.attributes import Facts, Resolver, resolver
-from ocibuild.layers.context import file_content, find, opened_file
+from ocibuild.layers.attributes import Facts, resolver
+from ocibuild.layers.context import file_content, find, read_file
 from ocibuild.layers.entries import (
     DIRECTORY,
     FILE,
     HARDLINK,
     SYMLINK,
-    WHITEOUT_PREFIX,
     ArchiveContent,
+    Content,
     Entry,
     FileContent,
+    image_path,
+    is_whiteout_name,
     printable,
 )
-from ocibuild.layers.patterns import Selection, selection
+from ocibuild.layers.patterns import selection
 from ocibuild.layers.tar_reader import Member, TarReader
 from ocibuild.oci.compression import unpack_any
 from ocibuild.plan import Extract, FilesLayer, Origin
 
 CHUNK = 1 << 20
+_PATH_LIMIT = 4095  # of Linux; without one, an archive could name more directories than memory holds
 
 
 def find_archive(context: Path, source: str, origin: Origin | None) -> FileContent:
     """The archive `source` of the context. SourceError if there is no such regular file inside."""
     found = find(context, source, origin)
     if not stat.S_ISREG(found.facts.st_mode):
-        raise SourceError(f"{source!r} is no file", where=str(origin) if origin else None, hint="name a tar archive")
+        hint = "name a tar archive, or use `copy` for a directory"
+        raise SourceError(f"{source!r} is no file", where=str(origin) if origin else None, hint=hint)
     return file_content(found.path, found.facts)
 
 
-def archive_chunks(archive: FileContent) -> Iterator[bytes]:
-    """The bytes of the archive as it lies on disk, checked to be the file that was found."""
-    with opened_file(archive) as handle:
-        while chunk := os.read(handle, CHUNK):
-            yield chunk
+@contextmanager
+def placed(origin: Origin | None) -> Iterator[None]:
+    """Turns what is wrong with an archive into a SourceError that says where in the spec it is named."""
+    try:
+        yield
+    except (IntegrityError, SourceError) as error:
+        where = error.where or (str(origin) if origin else None)
+        raise SourceError(error.what, where=where, hint=error.hint or "make the archive again") from error
 
 
 def read_members(archive: FileContent, subject: str) -> TarReader:
     """The members of an archive, whatever it is packed with."""
-    return TarReader(unpack_any(archive_chunks(archive), subject=subject), subject)
+    return TarReader(unpack_any(read_file(archive, CHUNK), subject=subject), subject)
 
 
-def extract_entries(item: Extract, layer: FilesLayer) -> Iterator[Entry]:
+def extract_entries(item: Extract, layer: FilesLayer, number: int) -> Iterator[Entry]:
     """The entries of an archive below `item.to`; of members with the same path the last one counts, as when unpacking.
 
-    SourceError for names that leave the archive, for whiteouts, and for links to what is not in it.
+    SourceError for names that leave the archive, for whiteouts, and for links to what does not precede them.
     """
     archive = find_archive(layer.context, item.source, item.origin)
-    chosen = selection(item.include, item.exclude)
-    have = resolver(layer, item.attributes, keeps_by_default=True)
-    entries: dict[bytes, Entry] = {}
-    try:
-        for ordinal, member in enumerate(read_members(archive, item.source)):
-            path = _inside(member.path, item)
-            if path is None or _is_left_out(member, chosen):
-                continue
-            entries.pop(path, None)
-            entries[path] = _entry(member, path, ArchiveContent(archive, ordinal), have, item)
-    except IntegrityError as error:
-        raise SourceError(error.what, where=_where(item), hint="make the archive again") from error
-    if not entries:
-        raise SourceError(
-            f"nothing in {item.source!r} is left to extract", where=_where(item), hint="look at `include` and `exclude`"
-        )
-    yield from entries.values()
+    extraction = _Extraction(item, layer, number, archive)
+    with placed(item.origin):
+        for ordinal, member in enumerate(read_members(archive, repr(item.source))):
+            extraction.add(member, ordinal)
+        yield from extraction.entries()
 
 
-def _inside(path: bytes, item: Extract) -> bytes | None:
-    """The member's path below the target, None for the archive's own root when it is laid onto the image's root."""
-    parts = [part for part in path.split(b"/") if part not in (b"", b".")]
-    if b".." in parts or path.startswith(b"/"):
-        raise SourceError(
-            f"{item.source!r} holds {printable(path)!r}, which leads out of the archive",
-            where=_where(item),
-            hint="make the archive with relative names",
-        )
-    for part in parts:
-        if part.startswith(WHITEOUT_PREFIX):
+class _Extraction:
+    """What one item takes out of its archive."""
+
+    def __init__(self, item: Extract, layer: FilesLayer, number: int, archive: FileContent) -> None:
+        self._subject, self._number, self._archive, self._origin = repr(item.source), number, archive, item.origin
+        self._base = image_path(item.to, item.origin)
+        self._chosen = selection(item.include, item.exclude)
+        self._have = resolver(layer, item.attributes, keeps_by_default=True)
+        self._members: dict[bytes, Entry] = {}  # by their names in the archive
+        self._taken: set[bytes] = set()
+        self._excluded: dict[bytes, bool] = {b"": False}  # directories, by name
+
+    def add(self, member: Member, ordinal: int) -> None:
+        """Member number `ordinal` of the archive."""
+        name = self._name(member.path)
+        self._members[name] = self._entry(member, name, ordinal)
+        is_directory = member.kind == DIRECTORY
+        if self._takes(name, is_directory=is_directory):
+            self._check_name(name)
+            self._taken.add(name)
+
+    def entries(self) -> Iterator[Entry]:
+        """The entries of what was taken, with the directories that hold it. SourceError if there are none."""
+        kept = self._taken
+        if self._chosen.include is not None:
+            kept = kept | {b""} | {parent for name in kept for parent in _parents(name)}
+        found = [entry for name, entry in self._members.items() if name in kept and entry.path]
+        if not self._taken or not found:
             raise SourceError(
-                f"{item.source!r} holds the whiteout {printable(path)!r}",
-                where=_where(item),
+                f"nothing in {self._subject} is left to extract",
+                hint="look at `include` and `exclude`; patterns are relative to the archive's own root",
+            )
+        return iter(found)
+
+    def _name(self, path: bytes) -> bytes:
+        """A path of the archive, normalised; `b""` for its root."""
+        parts = [part for part in path.split(b"/") if part not in (b"", b".")]
+        if len(path) > _PATH_LIMIT:
+            raise SourceError(
+                f"{self._subject} holds a name of {len(path)} bytes, and none may have more than {_PATH_LIMIT}",
+                hint="make the archive with shorter names",
+            )
+        if b".." in parts or path.startswith(b"/"):
+            raise SourceError(
+                f"{self._subject} holds {printable(path)!r}, which leads out of the archive",
+                hint="make the archive with relative names",
+            )
+        return b"/".join(parts)
+
+    def _takes(self, name: bytes, *, is_directory: bool) -> bool:
+        if not name:
+            return self._chosen.include is None
+        if is_directory:
+            return not self._is_excluded(name) and self._chosen.includes(name + b"/")
+        return not self._is_excluded(name.rpartition(b"/")[0]) and self._chosen.takes(name)
+
+    def _is_excluded(self, directory: bytes) -> bool:
+        """Whether a directory is left out, by itself or because it is in one that is."""
+        if self._chosen.exclude is None:
+            return False
+        if directory not in self._excluded:
+            for path in (*reversed(list(_parents(directory))), directory):
+                parent = path.rpartition(b"/")[0]
+                if path not in self._excluded:
+                    self._excluded[path] = self._excluded[parent] or self._chosen.excludes(path + b"/")
+        return self._excluded[directory]
+
+    def _check_name(self, name: bytes) -> None:
+        if any(is_whiteout_name(part) for part in name.split(b"/")):
+            raise SourceError(
+                f"{self._subject} holds the whiteout {printable(name)!r}",
                 hint="use the archive as a layer (`archive:`), or `exclude` it and use `remove`",
             )
-    return os.fsencode(item.to.strip("/")) + b"/" + b"/".join(parts) if item.to.strip("/") else b"/".join(parts) or None
+
+    def _entry(self, member: Member, name: bytes, ordinal: int) -> Entry:
+        path = b"/".join(part for part in (self._base, name) if part)
+        if member.kind == HARDLINK:
+            return self._target(member)._replace(path=path)
+        said, have = Facts(member.mode, member.uid, member.gid, member.mtime, member.xattrs), self._have
+        (uid, gid), xattrs, links = have.owner(said), have.xattrs(said), None
+        mode = have.file_mode(said)
+        content: Content = b""
+        if member.kind == FILE:
+            content = ArchiveContent(self._archive, self._number, ordinal)
+            links = (self._number, ordinal, "archive")
+        elif member.kind == DIRECTORY:
+            mode = have.dir_mode(said, path)
+        elif member.kind == SYMLINK:
+            mode, xattrs = 0o777, have.link_xattrs(said)
+        return Entry(
+            path, member.kind, mode, uid, gid, have.mtime(said), member.size, member.link, content, xattrs, links,
+            member.device, origin=self._origin,
+        )  # fmt: skip
+
+    def _target(self, member: Member) -> Entry:
+        """What a hard link is another name for: what its target is at this point, whatever comes later in the archive."""
+        target = self._members.get(self._name(member.link))
+        if target is None or target.kind == DIRECTORY:
+            raise SourceError(
+                f"{self._subject} holds the hard link {printable(member.path)!r} to {printable(member.link)!r}, "
+                f"which {'is a directory' if target else 'does not precede it'}",
+                hint="make the archive again, with what it links to",
+            )
+        return target
 
 
-def _is_left_out(member: Member, chosen: Selection) -> bool:
-    if chosen.takes_everything:
-        return False
-    parts = [part for part in os.fsdecode(member.path).split("/") if part not in ("", ".")]
-    name = "/".join(parts) + ("/" if member.kind == DIRECTORY else "")
-    return not name or name == "/" or not chosen.includes(name) or chosen.excludes(name)
-
-
-def _entry(member: Member, path: bytes, content: ArchiveContent, have: Resolver, item: Extract) -> Entry:
-    said = Facts(member.mode, member.uid, member.gid, member.mtime, member.xattrs)
-    (uid, gid), link = have.owner(said), member.link
-    if member.kind == HARDLINK:
-        link = _inside(member.link, item) or b""
-    mode = have.dir_mode(said) if member.kind == DIRECTORY else have.file_mode(said)
-    return Entry(
-        path=path.rstrip(b"/"),
-        kind=member.kind,
-        mode=0o777 if member.kind == SYMLINK else mode,
-        uid=uid,
-        gid=gid,
-        mtime=have.mtime(said),
-        size=member.size,
-        link=link,
-        content=content if member.kind == FILE else b"",
-        xattrs=have.xattrs(said),
-        device=member.device,
-        origin=item.origin,
-    )
-
-
-def _where(item: Extract) -> str | None:
-    return str(item.origin) if item.origin else None
+def _parents(path: bytes) -> Iterator[bytes]:
+    """The directories that `path` is in, nearest first."""
+    while path := path.rpartition(b"/")[0]:
+        yield path

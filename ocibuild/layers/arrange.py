@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
 from ocibuild.errors import SourceError
+from ocibuild.layers.attributes import customary_mode
 from ocibuild.layers.entries import (
     DIRECTORY,
     FILE,
@@ -22,20 +23,21 @@ from ocibuild.layers.entries import (
     shown,
 )
 
-# Parents that a layer needs and nobody declares. They exist in nearly every base, where 0755 would be wrong (and, for /tmp,
-# break the image), because a directory of an upper layer replaces the attributes of the lower one.
-_CUSTOMARY_MODES = {b"tmp": 0o1777, b"var/tmp": 0o1777, b"root": 0o700}
-
 
 def arrange(entries: Iterable[Entry], known_directories: Mapping[bytes, Entry], created: int) -> list[Entry]:
     """The members of the layer. SourceError, naming both items, for paths that exclude each other.
 
-    `known_directories` are those that lower layers of the same plan declare; a parent that is needed repeats them.
+    `known_directories` are those that lower layers of the same plan declare. A parent that is needed repeats them, and so does a
+    directory that is only copied: it would otherwise replace what was declared.
     """
     members: dict[bytes, Entry] = {}
     for entry in entries:
         present = members.get(entry.path)
         members[entry.path] = entry if present is None else _merge(present, entry)
+    for path, declared in known_directories.items():
+        present = members.get(path)
+        if present is not None and present.kind == DIRECTORY and present.rank != Rank.DECLARED:
+            members[path] = declared
     _add_parents(members, known_directories, created)
     _check_whiteouts(members)
     return _in_order(_link_names(members))
@@ -52,14 +54,14 @@ def _merge(one: Entry, other: Entry) -> Entry:
         )
     if one.rank != other.rank:
         return max(one, other, key=lambda entry: entry.rank)
-    if one._replace(origin=None) != other._replace(origin=None):
+    if one._replace(origin=None, mtime=other.mtime) != other._replace(origin=None):
         _refuse(
             f"the directory {shown(one.path)} comes twice, with different attributes",
             one,
             other,
             f"say which are meant: {{directory: true, to: {shown(one.path)}, mode: ...}}",
         )
-    return one
+    return max(one, other, key=lambda entry: entry.mtime)
 
 
 def _add_parents(members: dict[bytes, Entry], known: Mapping[bytes, Entry], created: int) -> None:
@@ -81,22 +83,21 @@ def _add_parents(members: dict[bytes, Entry], known: Mapping[bytes, Entry], crea
 
 
 def _implied(path: bytes, created: int) -> Entry:
-    return Entry(path, DIRECTORY, _CUSTOMARY_MODES.get(path, 0o755), 0, 0, created, rank=Rank.IMPLIED)
+    return Entry(path, DIRECTORY, customary_mode(path), 0, 0, created, rank=Rank.IMPLIED)
 
 
 def _check_whiteouts(members: Mapping[bytes, Entry]) -> None:
     for entry in members.values():
-        if not entry.is_whiteout or entry.name == OPAQUE_WHITEOUT:
-            continue
-        parent, _, name = entry.path.rpartition(b"/")
-        removed = members.get((parent + b"/" if parent else b"") + name.removeprefix(WHITEOUT_PREFIX))
-        if removed is not None:
-            _refuse(
-                f"{shown(removed.path)} is removed and put back by the same layer",
-                entry,
-                removed,
-                "a file that is put in place needs no `remove`; for a directory use `replace`, or remove it in a layer below",
-            )
+        if entry.is_whiteout:
+            parent, slash, name = entry.path.rpartition(b"/")
+            removed = members.get(parent + slash + name.removeprefix(WHITEOUT_PREFIX))
+            if removed is not None and name != OPAQUE_WHITEOUT:
+                _refuse(
+                    f"{shown(removed.path)} is removed and put back by the same layer",
+                    entry,
+                    removed,
+                    "a file that is put in place needs no `remove`; for a directory use `replace`, or remove it in a layer below",
+                )
 
 
 def _link_names(members: dict[bytes, Entry]) -> list[Entry]:
@@ -105,13 +106,14 @@ def _link_names(members: dict[bytes, Entry]) -> list[Entry]:
     Which name carries the content is decided by order alone, so a declared link and its target may change roles.
     """
     groups: dict[object, list[Entry]] = {}
+    targets = {_target(entry, members).path for entry in members.values() if entry.kind == HARDLINK}
     single: list[Entry] = []
     for entry in members.values():
         if entry.kind == HARDLINK:
             target = _target(entry, members)
             same = target._replace(path=entry.path, origin=entry.origin)
             groups.setdefault(_inode(target), []).append(same)
-        elif entry.kind == FILE and not entry.is_whiteout:
+        elif entry.links is not None or entry.path in targets:
             groups.setdefault(_inode(entry), []).append(entry)
         else:
             single.append(entry)
@@ -151,9 +153,11 @@ def _position(entry: Entry) -> tuple[object, ...]:
     Whiteouts come first in their directory (layer.md: they SHOULD precede their siblings).
     """
     if isinstance(entry.content, ArchiveContent):
-        return (1, entry.content.archive.path, entry.content.ordinal)
+        return (1, entry.content.item, entry.content.ordinal, entry.path)
+    if not entry.is_whiteout:
+        return (0, entry.path)
     parent, slash, name = entry.path.rpartition(b"/")
-    return (0, parent + slash + b"\0" + name if entry.is_whiteout else entry.path)
+    return (0, parent + slash + b"\0" + name)
 
 
 def _in_order(entries: list[Entry]) -> list[Entry]:

@@ -6,13 +6,16 @@ import errno
 import os
 from typing import NamedTuple
 
-from ocibuild.errors import SourceError
-from ocibuild.layers.entries import Xattrs, printable
+from ocibuild.errors import SourceError, quoted
+from ocibuild.layers.entries import Xattrs, encoded
 from ocibuild.plan import KEEP, Attributes, FilesLayer
 
 _PERMISSION_BITS = 0o7777
 _EXECUTABLE, _PLAIN, _DIRECTORY_MODE = 0o755, 0o644, 0o755
 _SPECIAL_BITS = 0o7000
+# Directories that nearly every base has, and where 0755 would be wrong: a directory of an upper layer replaces the attributes
+# of the lower one, and an image without a writable /tmp is broken.
+_CUSTOMARY_MODES = {b"tmp": 0o1777, b"var/tmp": 0o1777, b"root": 0o700}
 # Attributes that describe the file. The others (SELinux labels, ACLs, IMA ...) describe the machine it happens to lie on.
 _KEPT_XATTR_PREFIX, _CAPABILITY = "user.", "security.capability"
 
@@ -27,10 +30,6 @@ class Facts(NamedTuple):
     xattrs: Xattrs = ()
 
 
-# What an item that brings no file of its own (text, directory ...) starts from.
-NEUTRAL = Facts(0, 0, 0, 0)
-
-
 class Resolver(NamedTuple):
     """`Attributes` with the defaults of a layer behind them: gives each entry its final facts."""
 
@@ -38,6 +37,15 @@ class Resolver(NamedTuple):
     created: int
     latest_mtime: int | None
     keeps_by_default: bool  # an archive says the same on every machine; a file on disk does not
+
+    @property
+    def neutral_file(self) -> Facts:
+        """What a file that has no source to keep anything of says of itself."""
+        return Facts(_PLAIN, 0, 0, self.created)
+
+    def neutral_directory(self, path: bytes) -> Facts:
+        """The same of a directory."""
+        return Facts(customary_mode(path), 0, 0, self.created)
 
     def owner(self, facts: Facts) -> tuple[int, int]:
         owner = self.attributes.owner
@@ -54,13 +62,13 @@ class Resolver(NamedTuple):
             return facts.mode & _PERMISSION_BITS
         return (_EXECUTABLE if facts.mode & 0o100 else _PLAIN) | (facts.mode & _SPECIAL_BITS)
 
-    def dir_mode(self, facts: Facts) -> int:
+    def dir_mode(self, facts: Facts, path: bytes) -> int:
         mode = self.attributes.dir_mode
         if isinstance(mode, int):
             return mode
         if mode is KEEP or self.keeps_by_default:
             return facts.mode & _PERMISSION_BITS
-        return _DIRECTORY_MODE
+        return customary_mode(path)
 
     def mtime(self, facts: Facts) -> int:
         mtime = self.attributes.mtime
@@ -76,30 +84,53 @@ class Resolver(NamedTuple):
             return facts.xattrs
         return xattrs if isinstance(xattrs, tuple) else ()
 
+    def link_xattrs(self, facts: Facts) -> Xattrs:
+        """Those of a symbolic link: what a spec sets is meant for files."""
+        return facts.xattrs if not isinstance(self.attributes.xattrs, tuple) and self.xattrs(facts) else ()
+
 
 def resolver(layer: FilesLayer, attributes: Attributes, *, keeps_by_default: bool = False) -> Resolver:
-    """The resolver for one item of `layer`."""
+    """The resolver for one item of `layer`. SourceError for an attribute whose name an archive cannot hold."""
+    if isinstance(attributes.xattrs, tuple):
+        for name, _ in attributes.xattrs:
+            _check_xattr_name(name, f"layer {layer.name!r}")
     return Resolver(attributes, layer.created, layer.latest_mtime, keeps_by_default)
 
 
-def facts_of(facts: os.stat_result, path: bytes, attributes: Attributes) -> Facts:
-    """The facts of a path on disk; its xattrs are read only if the spec wants to keep them."""
-    xattrs = read_xattrs(path) if attributes.xattrs is KEEP else ()
+def customary_mode(path: bytes) -> int:
+    """The mode of a directory of the image of which nothing is said."""
+    return _CUSTOMARY_MODES.get(path, _DIRECTORY_MODE)
+
+
+def facts_of(facts: os.stat_result, xattrs: Xattrs) -> Facts:
+    """The facts of a path on disk."""
     return Facts(facts.st_mode, facts.st_uid, facts.st_gid, facts.st_mtime_ns // 1_000_000_000, xattrs)
 
 
-def read_xattrs(path: bytes) -> Xattrs:
-    """`user.*` attributes and file capabilities of a path (a link itself, not its target), in order of their names."""
+def read_xattrs(handle: int, subject: str) -> Xattrs:
+    """`user.*` attributes and file capabilities of an open file or directory, in order of their names."""
     if not hasattr(os, "listxattr"):  # macOS: Python has no interface to them there
         return ()
     try:
-        names = sorted(os.listxattr(path, follow_symlinks=False))
-        return tuple((name, os.getxattr(path, name, follow_symlinks=False)) for name in names if _is_kept(name))
+        names = sorted(name for name in os.listxattr(handle) if _is_kept(name))
+        for name in names:
+            _check_xattr_name(name, subject)
+        return tuple((name, os.getxattr(handle, name)) for name in names)
     except OSError as error:
-        if error.errno in (errno.ENOTSUP, errno.EPERM):
+        if error.errno == errno.ENOTSUP:
             return ()
-        raise SourceError(f"the attributes of {printable(path)} cannot be read: {error.strerror}") from error
+        raise SourceError(f"the extended attributes of {subject} cannot be read: {error.strerror}") from error
 
 
 def _is_kept(name: str) -> bool:
-    return name == _CAPABILITY or (name.startswith(_KEPT_XATTR_PREFIX) and "=" not in name)
+    return name == _CAPABILITY or name.startswith(_KEPT_XATTR_PREFIX)
+
+
+def _check_xattr_name(name: str, subject: str) -> None:
+    """A pax record ends its key at the first `=`, and readers take what follows for the value."""
+    raw = encoded(name)
+    if not raw or b"=" in raw or b"\0" in raw:
+        raise SourceError(
+            f"{subject} has the extended attribute {quoted(name)}, whose name a tar cannot hold",
+            hint="rename the attribute, or do not keep it",
+        )

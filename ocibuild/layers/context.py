@@ -7,6 +7,7 @@ followed by hand while they stay inside; trees below a source are walked without
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -14,14 +15,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from ocibuild.errors import SourceError
-from ocibuild.layers.entries import FileContent, printable
+from ocibuild.errors import SourceError, quoted
+from ocibuild.layers.entries import FileContent, encoded, printable
 from ocibuild.plan import Origin
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a file that was swapped for a FIFO must not make the build wait for a writer.
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LINK_LIMIT = 40
+# What opening a path answers when something else has come to stand there; all else is a trouble of its own.
+_REPLACED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ESPIPE)
 
 
 def file_content(path: bytes, facts: os.stat_result) -> FileContent:
@@ -29,44 +32,75 @@ def file_content(path: bytes, facts: os.stat_result) -> FileContent:
     return FileContent(path, facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
 
 
-def open_directory(name: str, dir_fd: int | None = None) -> int:
+def open_directory(name: str | bytes, dir_fd: int | None = None) -> int:
     """A handle on the directory `name`, which is no link; the caller closes it."""
     return os.open(name, _DIRECTORY_FLAGS, dir_fd=dir_fd)
+
+
+@contextmanager
+def opened(name: str | bytes, dir_fd: int | None = None) -> Iterator[int]:
+    """A handle on the file `name`, which is no link."""
+    handle = os.open(name, _FILE_FLAGS, dir_fd=dir_fd)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 class Source(NamedTuple):
     """A source that was found: `parts` lead to it from `root` without any link, `facts` are its lstat."""
 
-    root: str
-    parts: tuple[str, ...]
+    root: bytes
+    parts: tuple[bytes, ...]
     facts: os.stat_result
 
     @property
     def path(self) -> bytes:
-        return os.fsencode(os.path.join(self.root, *self.parts))
+        return os.path.join(self.root, *self.parts)
+
+    @property
+    def is_directory(self) -> bool:
+        return stat.S_ISDIR(self.facts.st_mode)
 
     @contextmanager
     def opened(self) -> Iterator[int]:
-        """A handle on the source, which is a directory."""
+        """A handle on the source if it is a directory, on the directory that holds it if it is not."""
         with ExitStack() as stack:
-            yield _open_chain(stack, self.root, self.parts)
+            yield _open_chain(stack, self.root, self.parts if self.is_directory else self.parts[:-1])
 
 
 def find(root: Path, source: str, origin: Origin | None) -> Source:
     """Look `source` up below `root`. SourceError if it does not exist, or if a link on the way leads out of `root`."""
-    real = os.path.realpath(root)
-    parts = _follow(real, source, origin)
+    if source.startswith("/"):
+        raise SourceError(
+            f"the source {source!r} is absolute",
+            where=_where(origin),
+            hint="sources are relative to the directory of the spec, and come from there and below",
+        )
     try:
+        real = os.path.realpath(os.fsencode(root))
+        parts = _follow(real, source, origin)
         with ExitStack() as stack:
             if not parts:
                 return Source(real, (), os.fstat(_open_chain(stack, real, ())))
             parent = _open_chain(stack, real, parts[:-1])
             return Source(real, parts, os.stat(parts[-1], dir_fd=parent, follow_symlinks=False))
     except OSError as error:
-        raise missing(source, error, origin) from error
+        raise _missing(source, error, origin) from error
+    except ValueError as error:  # a NUL, or a surrogate that stands for no byte
+        raise SourceError(f"{quoted(source)} cannot be the name of a file", where=_where(origin)) from error
 
 
-def _open_chain(stack: ExitStack, root: str, parts: Sequence[str]) -> int:
+def components(path: str) -> list[bytes]:
+    """The names that `path` goes through, `..` among them."""
+    return _components(encoded(path))
+
+
+def _components(path: bytes) -> list[bytes]:
+    return [part for part in path.split(b"/") if part not in (b"", b".")]
+
+
+def _open_chain(stack: ExitStack, root: bytes, parts: Sequence[bytes]) -> int:
     handle = open_directory(root)
     stack.callback(os.close, handle)
     for part in parts:
@@ -75,49 +109,46 @@ def _open_chain(stack: ExitStack, root: str, parts: Sequence[str]) -> int:
     return handle
 
 
-def _follow(real: str, source: str, origin: Origin | None) -> tuple[str, ...]:
+def _follow(real: bytes, source: str, origin: Origin | None) -> tuple[bytes, ...]:
     """The components of `source` with every link in it replaced by where it leads, as long as that is inside."""
-    left, done, links = _components(source), list[str](), 0
+    left, done, links = components(source), list[bytes](), 0
     while left:
         part = left.pop(0)
-        if part == "..":
+        if part == b"..":
             if not done:
-                _refuse_escape(source, origin)
+                _refuse_escape(source, links, origin)
             done.pop()
             continue
-        target = _read_link(os.path.join(real, *done, part), source, origin)
+        target = _read_link(os.path.join(real, *done, part))
         if target is None:
             done.append(part)
             continue
         links += 1
         if links > _LINK_LIMIT:
-            raise SourceError(f"{source!r} is a chain of links without an end", where=_where(origin))
+            raise SourceError(
+                f"{source!r} is a chain of links without an end",
+                where=_where(origin),
+                hint="one of the links leads back to itself: mend it, or name the file that is meant",
+            )
         if os.path.isabs(target):
             done, target = [], os.path.relpath(target, real)
         left = _components(target) + left
     return tuple(done)
 
 
-def _components(path: str) -> list[str]:
-    return [part for part in path.split("/") if part not in ("", ".")]
+def _read_link(path: bytes) -> bytes | None:
+    return os.readlink(path) if stat.S_ISLNK(os.lstat(path).st_mode) else None
 
 
-def _read_link(path: str, source: str, origin: Origin | None) -> str | None:
-    try:
-        return os.readlink(path) if stat.S_ISLNK(os.lstat(path).st_mode) else None
-    except OSError as error:
-        raise missing(source, error, origin) from error
-
-
-def _refuse_escape(source: str, origin: Origin | None) -> NoReturn:
+def _refuse_escape(source: str, links: int, origin: Origin | None) -> NoReturn:
     raise SourceError(
-        f"{source!r} leads out of the directory of the spec",
+        f"{source!r} {'is a link that leads' if links else 'leads'} out of the directory of the spec",
         where=_where(origin),
         hint="sources come from the spec's directory and below; copy the file there, or move the spec up",
     )
 
 
-def missing(source: str, error: OSError, origin: Origin | None) -> SourceError:
+def _missing(source: str, error: OSError, origin: Origin | None) -> SourceError:
     """The error for a source that cannot be looked at."""
     if isinstance(error, FileNotFoundError):
         return SourceError(
@@ -132,22 +163,16 @@ def _where(origin: Origin | None) -> str | None:
     return str(origin) if origin else None
 
 
-@contextmanager
-def opened_file(content: FileContent) -> Iterator[int]:
-    """A handle on the very file that `content` names. SourceError if something else stands there, or it has changed since.
-
-    The check is made again on leaving: what was read in between is the file as the walk saw it.
-    """
+def read_file(content: FileContent, chunk_size: int) -> Iterator[bytes]:
+    """The bytes of the very file that `content` names. SourceError as soon as it is not any more what the walk saw."""
     try:
-        handle = os.open(content.path, _FILE_FLAGS)
+        with opened(content.path) as handle:
+            check_unchanged(handle, content)
+            while chunk := os.read(handle, chunk_size):
+                check_unchanged(handle, content)
+                yield chunk
     except OSError as error:
-        raise changed(content, error.strerror) from error
-    try:
-        check_unchanged(handle, content)
-        yield handle
-        check_unchanged(handle, content)
-    finally:
-        os.close(handle)
+        raise _unreadable(content, error) from error
 
 
 def read_into(view: memoryview, content: FileContent, offset: int) -> None:
@@ -158,30 +183,39 @@ def read_into(view: memoryview, content: FileContent, offset: int) -> None:
     """
     try:
         handle = os.open(content.path, _FILE_FLAGS)
+        try:
+            while view:
+                count = os.preadv(handle, (view,), offset)
+                if count == 0:
+                    raise _changed(content, "it became shorter")
+                view, offset = view[count:], offset + count
+            check_unchanged(handle, content)
+        finally:
+            os.close(handle)
     except OSError as error:
-        raise changed(content, error.strerror) from error
-    try:
-        if os.preadv(handle, (view,), offset) != len(view):
-            raise changed(content, "it became shorter")
-        check_unchanged(handle, content)
-    except OSError as error:
-        raise changed(content, error.strerror) from error
-    finally:
-        os.close(handle)
+        raise _unreadable(content, error) from error
 
 
 def check_unchanged(handle: int, content: FileContent) -> None:
     """SourceError unless the open file is the one in `content`, with the same size and time of change."""
     facts = os.fstat(handle)
     if (facts.st_dev, facts.st_ino) != (content.device, content.inode):
-        raise changed(content, "another file has taken its place")
+        raise _changed(content, "another file has taken its place")
     if (facts.st_size, facts.st_mtime_ns) != (content.size, content.mtime_ns):
-        raise changed(content, "its content was written to")
+        raise _changed(content, "its content was written to")
 
 
-def changed(content: FileContent, reason: str | None) -> SourceError:
-    """The error for a file that is not any more what the walk saw."""
+def _unreadable(content: FileContent, error: OSError) -> SourceError:
+    """The error for a file that the walk saw and that cannot be read now."""
+    if error.errno in _REPLACED:
+        gone = error.errno in (errno.ENOENT, errno.ENOTDIR)
+        return _changed(content, "it was removed" if gone else "something else has taken its place")
+    hint = "make it readable for this user, or `exclude` it" if error.errno in (errno.EACCES, errno.EPERM) else None
+    return SourceError(f"{printable(content.path)} cannot be read: {error.strerror}", hint=hint)
+
+
+def _changed(content: FileContent, reason: str) -> SourceError:
     return SourceError(
-        f"{printable(content.path)} changed while it was read: {reason}",
-        hint="nothing may write to the sources during a build; run it again when they are at rest",
+        f"{printable(content.path)} changed during the build: {reason}",
+        hint="nothing may write to the sources while they are read; run the build again when they are at rest",
     )

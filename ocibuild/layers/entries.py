@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
+from ocibuild.errors import SourceError, quoted
 from ocibuild.plan import Origin
 
 Xattrs = tuple[tuple[str, bytes], ...]
@@ -30,9 +31,10 @@ class FileContent(NamedTuple):
 
 
 class ArchiveContent(NamedTuple):
-    """The bytes of member number `ordinal` (from 0) of an archive."""
+    """The bytes of member number `ordinal` (from 0) of an archive. Each item of a layer reads its archive for itself."""
 
     archive: FileContent
+    item: int
     ordinal: int
 
 
@@ -50,7 +52,7 @@ class Rank(IntEnum):
 class Entry(NamedTuple):
     """One member. `path` is relative to the image's root, without a slash at either end; so is `link` of a hard link.
 
-    `links` names the inode behind a file that has several names on disk, so that they become hard links of each other.
+    `links` names the inode behind a file that has several names at its source, so that they become hard links of each other.
     A NamedTuple, since a layer has tens of thousands of them.
     """
 
@@ -64,19 +66,39 @@ class Entry(NamedTuple):
     link: bytes = b""
     content: Content = b""
     xattrs: Xattrs = ()
-    links: tuple[int, int] | None = None
+    links: Hashable = None
     device: tuple[int, int] = (0, 0)
     rank: Rank = Rank.COPIED
     origin: Origin | None = None
 
     @property
-    def name(self) -> bytes:
-        """The last component of the path."""
-        return self.path.rpartition(b"/")[2]
-
-    @property
     def is_whiteout(self) -> bool:
-        return self.name.startswith(WHITEOUT_PREFIX)
+        return WHITEOUT_PREFIX in self.path and is_whiteout_name(self.path.rpartition(b"/")[2])
+
+
+def is_whiteout_name(name: bytes) -> bool:
+    """Whether a file of this name removes something (image-spec layer.md) and so cannot be one that is put in place."""
+    return name.startswith(WHITEOUT_PREFIX)
+
+
+def encoded(text: str) -> bytes:
+    """A path of the plan as bytes: UTF-8 whatever the locale is, and surrogates as the bytes that they stand for."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def image_path(path: str, origin: Origin | None) -> bytes:
+    """An absolute path of the plan as entries have it, normalised. SourceError for one that no layer can hold."""
+    try:
+        parts = [part for part in encoded(path).split(b"/") if part not in (b"", b".")]
+    except UnicodeEncodeError:
+        parts = [b"\0"]
+    if any(part == b".." or b"\0" in part or is_whiteout_name(part) for part in parts):
+        raise SourceError(
+            f"{quoted(path)} cannot be a path in an image",
+            where=str(origin) if origin else None,
+            hint="write it without `..`, without NUL characters, and without names that begin with `.wh.`",
+        )
+    return b"/".join(parts)
 
 
 def shown(path: bytes) -> str:

@@ -15,17 +15,17 @@ class Selection:
     include: GitIgnoreSpec | None
     exclude: GitIgnoreSpec | None
 
-    @property
-    def takes_everything(self) -> bool:
-        return self.include is None and self.exclude is None
+    def takes(self, path: bytes) -> bool:
+        """Whether `path`, in a directory that is not excluded, is asked for and not left out."""
+        return self.includes(path) and not self.excludes(path)
 
-    def includes(self, path: str) -> bool:
+    def includes(self, path: bytes) -> bool:
         """Whether `path` itself is asked for."""
-        return self.include is None or self.include.match_file(path)
+        return self.include is None or self.include.match_file(_text(path))
 
-    def excludes(self, path: str) -> bool:
+    def excludes(self, path: bytes) -> bool:
         """Whether `path`, and with it all below, is left out."""
-        return self.exclude is not None and self.exclude.match_file(path)
+        return self.exclude is not None and self.exclude.match_file(_text(path))
 
 
 def selection(include: Sequence[str], exclude: Sequence[str]) -> Selection:
@@ -33,3 +33,8 @@ def selection(include: Sequence[str], exclude: Sequence[str]) -> Selection:
     return Selection(
         GitIgnoreSpec.from_lines(include) if include else None, GitIgnoreSpec.from_lines(exclude) if exclude else None
     )
+
+
+def _text(path: bytes) -> str:
+    """A path as patterns see it. Specs are UTF-8, whatever the locale is."""
+    return path.decode("utf-8", "surrogateescape")

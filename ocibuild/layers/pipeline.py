@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -24,12 +25,17 @@ from ocibuild.oci.media_type import Compression
 Result = TypeVar("Result")
 
 
+class StoppedError(Exception):
+    """The crew was stopped: the build failed or was interrupted elsewhere. Never leaves this package."""
+
+
 class Crew:
     """Worker threads, and the right to have a number of segments in memory at once."""
 
     def __init__(self, jobs: int) -> None:
         self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="pack")
         self._slots = threading.Semaphore(2 * jobs + 2)
+        self._stopped = threading.Event()
 
     def __enter__(self) -> Crew:
         return self
@@ -39,7 +45,16 @@ class Crew:
     ) -> None:
         self._threads.shutdown(cancel_futures=True)
 
-    def in_order(self, tasks: Iterable[Callable[[], Result]]) -> Iterator[Result]:
+    def stop(self) -> None:
+        """Let everyone who works with the crew end with StoppedError, at the next task."""
+        self._stopped.set()
+
+    def check(self) -> None:
+        """StoppedError if the crew was stopped."""
+        if self._stopped.is_set():
+            raise StoppedError
+
+    def in_order(self, tasks: Iterable[Callable[[], Result]]) -> Generator[Result, None, None]:
         """The results of `tasks` in their order, some of them computed ahead by the crew.
 
         Several threads may call this at once. Each waits for a free slot only while it has nothing to hand out itself, so
@@ -50,13 +65,17 @@ class Crew:
             for task in tasks:
                 while not self._slots.acquire(blocking=not pending):
                     yield from self._oldest(pending)
-                pending.append(self._threads.submit(task))
+                pending.append(self._threads.submit(self._unless_stopped, task))
             while pending:
                 yield from self._oldest(pending)
         finally:
             for future in pending:
                 future.cancel()
                 self._slots.release()
+
+    def _unless_stopped(self, task: Callable[[], Result]) -> Result:
+        self.check()
+        return task()
 
     def _oldest(self, pending: deque[Future[Result]]) -> Iterator[Result]:
         result = pending[0].result()
@@ -91,8 +110,9 @@ def write_blob(
     """Pack the tar stream into a new blob of `store`. `advance` is told the unpacked bytes of each segment."""
     plain, packed, size = hashlib.sha256(), hashlib.sha256(), 0
     same = compressor.compression is Compression.NONE
-    with store.writer() as writer:
-        for result in crew.in_order(partial(_pack, segment, compressor) for segment in segments):
+    work = (partial(_pack, segment, compressor) for segment in segments)
+    with store.writer() as writer, closing(crew.in_order(work)) as results:
+        for result in results:
             plain.update(result.plain)
             if not same:
                 packed.update(result.packed)

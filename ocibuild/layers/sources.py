@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator
 
-from ocibuild.errors import SourceError
+from ocibuild.errors import SourceError, quoted
 from ocibuild.layers.archive_source import extract_entries
-from ocibuild.layers.attributes import NEUTRAL, Resolver, facts_of, resolver
-from ocibuild.layers.context import Source, file_content, find
+from ocibuild.layers.attributes import Resolver, facts_of, resolver
+from ocibuild.layers.context import Source, components, file_content, find
 from ocibuild.layers.entries import (
     DIRECTORY,
     FILE,
@@ -19,10 +18,13 @@ from ocibuild.layers.entries import (
     WHITEOUT_PREFIX,
     Entry,
     Rank,
+    encoded,
+    image_path,
+    is_whiteout_name,
     printable,
 )
 from ocibuild.layers.patterns import selection
-from ocibuild.layers.walk import walk
+from ocibuild.layers.walk import Found, look_at, walk
 from ocibuild.plan import (
     KEEP,
     Attributes,
@@ -44,12 +46,12 @@ _KINDS = {stat.S_IFSOCK: "a socket", stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a de
 
 def layer_entries(layer: FilesLayer) -> Iterator[Entry]:
     """The entries of every item of `layer`. SourceError for what cannot become part of an image."""
-    for item in layer.items:
-        yield from item_entries(item, layer)
+    for number, item in enumerate(layer.items):
+        yield from item_entries(item, layer, number)
 
 
-def item_entries(item: Item, layer: FilesLayer) -> Iterator[Entry]:
-    """The entries that one item gives."""
+def item_entries(item: Item, layer: FilesLayer, number: int) -> Iterator[Entry]:
+    """The entries that item `number` gives."""
     match item:
         case Copy():
             return _copy(item, layer)
@@ -60,58 +62,63 @@ def item_entries(item: Item, layer: FilesLayer) -> Iterator[Entry]:
         case Hardlink():
             return _hardlink(item, layer)
         case Directory():
-            return iter([directory_entry(item, layer)])
+            return _directory(item, layer)
         case Extract():
-            return extract_entries(item, layer)
+            return extract_entries(item, layer, number)
         case Remove():
             return _remove(item, layer)
         case Replace():
             return _replace(item, layer)
 
 
-def image_path(path: str) -> bytes:
-    """An absolute path of the plan as entries have it."""
-    return os.fsencode(path.strip("/"))
-
-
 def _text(item: Text, layer: FilesLayer) -> Iterator[Entry]:
     have = resolver(layer, item.attributes)
+    mode = have.file_mode(have.neutral_file)
     yield _entry(
-        item.to, FILE, have.file_mode(NEUTRAL), have, item.origin, size=len(item.content), content=item.content
+        _below_root(item.to, item), FILE, mode, have, item.origin, size=len(item.content), content=item.content
     )
 
 
 def _symlink(item: Symlink, layer: FilesLayer) -> Iterator[Entry]:
     have = resolver(layer, item.attributes)
-    yield _entry(item.to, SYMLINK, 0o777, have, item.origin, link=os.fsencode(item.target))
+    yield _entry(_below_root(item.to, item), SYMLINK, 0o777, have, item.origin, link=encoded(item.target))
 
 
 def _hardlink(item: Hardlink, layer: FilesLayer) -> Iterator[Entry]:
     # Its attributes are those of its target: `arrange` takes them over.
     have = resolver(layer, Attributes())
-    yield _entry(item.to, HARDLINK, 0, have, item.origin, link=image_path(item.target))
+    target = image_path(item.target, item.origin)
+    yield _entry(_below_root(item.to, item), HARDLINK, 0, have, item.origin, link=target)
+
+
+def _directory(item: Directory, layer: FilesLayer) -> Iterator[Entry]:
+    entry = directory_entry(item, layer)
+    # Readers make the root themselves: containerd skips an entry for it.
+    if entry.path:
+        yield entry
 
 
 def directory_entry(item: Directory, layer: FilesLayer) -> Entry:
     """The entry of a declared directory."""
     have = resolver(layer, item.attributes)
-    return _entry(item.to, DIRECTORY, have.dir_mode(NEUTRAL), have, item.origin)
+    path = image_path(item.to, item.origin)
+    return _entry(path, DIRECTORY, have.dir_mode(have.neutral_directory(path), path), have, item.origin)
 
 
 def _remove(item: Remove, layer: FilesLayer) -> Iterator[Entry]:
-    parent, _, name = image_path(item.path).rpartition(b"/")
+    parent, _, name = _below_root(item.path, item).rpartition(b"/")
     yield _whiteout(parent, WHITEOUT_PREFIX + name, layer, item.origin)
 
 
 def _replace(item: Replace, layer: FilesLayer) -> Iterator[Entry]:
-    yield directory_entry(Directory(item.path, item.attributes, item.origin), layer)
-    yield _whiteout(image_path(item.path), OPAQUE_WHITEOUT, layer, item.origin)
+    yield from _directory(Directory(item.path, item.attributes, item.origin), layer)
+    yield _whiteout(image_path(item.path, item.origin), OPAQUE_WHITEOUT, layer, item.origin)
 
 
 def _copy(item: Copy, layer: FilesLayer) -> Iterator[Entry]:
     source = find(layer.context, item.source, item.origin)
     have = resolver(layer, item.attributes)
-    if stat.S_ISDIR(source.facts.st_mode):
+    if source.is_directory:
         yield from _copy_tree(item, source, have)
         return
     if item.include or item.exclude:
@@ -120,8 +127,11 @@ def _copy(item: Copy, layer: FilesLayer) -> Iterator[Entry]:
             where=_where(item),
             hint="name its directory in `copy`, or drop the patterns",
         )
-    name = os.path.basename(item.source) if item.to.endswith("/") else ""
-    yield _disk_entry(image_path(item.to + name), source.path, source.facts, have, item)
+    path = image_path(item.to, item.origin)
+    if item.to.endswith("/"):
+        path = _joined(path, components(item.source)[-1])
+    found = look_at(source, item.origin, keeps_xattrs=item.attributes.xattrs is KEEP)
+    yield _disk_entry(path, source.path, found, have, item)
 
 
 def _copy_tree(item: Copy, source: Source, have: Resolver) -> Iterator[Entry]:
@@ -131,43 +141,43 @@ def _copy_tree(item: Copy, source: Source, have: Resolver) -> Iterator[Entry]:
             where=_where(item),
             hint="use `file_mode` and `dir_mode`",
         )
-    found = walk(source, selection(item.include, item.exclude))
-    if item.include and not any(not stat.S_ISDIR(each.facts.st_mode) for each in found):
+    chosen = selection(item.include, item.exclude)
+    top, *found = walk(source, chosen, item.origin, keeps_xattrs=item.attributes.xattrs is KEEP)
+    if item.include and not found:
         raise SourceError(
             f"nothing in {item.source!r} matches {', '.join(map(repr, item.include))}",
             where=_where(item),
             hint="patterns are relative to the copied directory; was the step that makes these files run?",
         )
-    base, top = image_path(item.to), source.path
+    base, on_disk = image_path(item.to, item.origin), source.path
     if base:
-        yield _disk_entry(base, top, source.facts, have, item)
-    for path, facts in found:
-        below = os.fsencode(path)
-        yield _disk_entry(base + b"/" + below if base else below, top + b"/" + below, facts, have, item)
+        yield _disk_entry(base, on_disk, top, have, item)
+    for each in found:
+        yield _disk_entry(_joined(base, each.path), on_disk + b"/" + each.path, each, have, item)
 
 
-def _disk_entry(path: bytes, on_disk: bytes, facts: os.stat_result, have: Resolver, item: Copy) -> Entry:
+def _disk_entry(path: bytes, on_disk: bytes, found: Found, have: Resolver, item: Copy) -> Entry:
     """The entry of a file, directory or link of the context."""
+    facts = found.facts
     kind = stat.S_IFMT(facts.st_mode)
-    if path.rpartition(b"/")[2].startswith(WHITEOUT_PREFIX):
+    if is_whiteout_name(path.rpartition(b"/")[2]):
         raise SourceError(
             f"{printable(on_disk)} cannot be in an image: names that begin with `.wh.` mean a removal there",
             where=_where(item),
             hint="rename it or `exclude` it; to remove something of a lower layer, use `remove`",
         )
-    said = facts_of(facts, on_disk, have.attributes)
-    (uid, gid), mtime, xattrs = have.owner(said), have.mtime(said), have.xattrs(said)
+    said = facts_of(facts, found.xattrs)
+    (uid, gid), mtime = have.owner(said), have.mtime(said)
     if kind == stat.S_IFREG:
         mode = item.mode if item.mode is not None else have.file_mode(said)
         links = (facts.st_dev, facts.st_ino) if facts.st_nlink > 1 else None
-        content = file_content(on_disk, facts)
+        content, xattrs = file_content(on_disk, facts), have.xattrs(said)
         return Entry(path, FILE, mode, uid, gid, mtime, facts.st_size, b"", content, xattrs, links, origin=item.origin)
     if kind == stat.S_IFDIR:
-        return Entry(path, DIRECTORY, have.dir_mode(said), uid, gid, mtime, xattrs=xattrs, origin=item.origin)
+        mode = have.dir_mode(said, path)
+        return Entry(path, DIRECTORY, mode, uid, gid, mtime, xattrs=have.xattrs(said), origin=item.origin)
     if kind == stat.S_IFLNK:
-        link = _read_link(on_disk, facts, item)
-        xattrs = xattrs if have.attributes.xattrs is KEEP else ()  # declared ones are meant for files
-        return Entry(path, SYMLINK, 0o777, uid, gid, mtime, link=link, xattrs=xattrs, origin=item.origin)
+        return Entry(path, SYMLINK, 0o777, uid, gid, mtime, link=found.link, origin=item.origin)
     raise SourceError(
         f"{printable(on_disk)} is {_KINDS.get(kind, 'no file')}, which cannot be copied into an image",
         where=_where(item),
@@ -175,19 +185,8 @@ def _disk_entry(path: bytes, on_disk: bytes, facts: os.stat_result, have: Resolv
     )
 
 
-def _read_link(path: bytes, facts: os.stat_result, item: Copy) -> bytes:
-    try:
-        target = os.readlink(path)
-        now = os.lstat(path)
-    except OSError as error:
-        raise SourceError(f"the link {printable(path)} changed during the build", where=_where(item)) from error
-    if (now.st_dev, now.st_ino) != (facts.st_dev, facts.st_ino):
-        raise SourceError(f"the link {printable(path)} changed during the build", where=_where(item))
-    return target
-
-
 def _entry(
-    to: str,
+    path: bytes,
     kind: bytes,
     mode: int,
     have: Resolver,
@@ -197,17 +196,32 @@ def _entry(
     link: bytes = b"",
     content: bytes = b"",
 ) -> Entry:
-    uid, gid = have.owner(NEUTRAL)
-    xattrs = have.xattrs(NEUTRAL) if kind != SYMLINK else ()
-    mtime = have.mtime(NEUTRAL._replace(mtime=have.created))
+    said = have.neutral_file
+    uid, gid = have.owner(said)
+    xattrs = have.xattrs(said) if kind != SYMLINK else ()
     return Entry(
-        image_path(to), kind, mode, uid, gid, mtime, size, link, content, xattrs, rank=Rank.DECLARED, origin=origin
+        path, kind, mode, uid, gid, have.mtime(said), size, link, content, xattrs, rank=Rank.DECLARED, origin=origin
     )
 
 
 def _whiteout(parent: bytes, name: bytes, layer: FilesLayer, origin: Origin | None) -> Entry:
-    path = parent + b"/" + name if parent else name
-    return Entry(path, FILE, 0o644, 0, 0, layer.created, rank=Rank.DECLARED, origin=origin)
+    return Entry(_joined(parent, name), FILE, 0o644, 0, 0, layer.created, rank=Rank.DECLARED, origin=origin)
+
+
+def _joined(parent: bytes, name: bytes) -> bytes:
+    return parent + b"/" + name if parent else name
+
+
+def _below_root(path: str, item: Item) -> bytes:
+    """`path`, where only a name will do."""
+    found = image_path(path, item.origin)
+    if not found:
+        raise SourceError(
+            f"{quoted(path)} is the image's root, which is always there, and a directory",
+            where=_where(item),
+            hint="write the path with the name of what is meant",
+        )
+    return found
 
 
 def _where(item: Item) -> str | None:

@@ -6,18 +6,32 @@ members are refused: image-spec layer.md advises against them, and their holes w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ocibuild.errors import SourceError
-from ocibuild.layers.entries import FILE, HARDLINK, SYMLINK, printable
-from ocibuild.layers.tar import BLOCK, padding
+from ocibuild.layers.entries import (
+    BLOCK_DEVICE,
+    CHARACTER_DEVICE,
+    DIRECTORY,
+    FILE,
+    HARDLINK,
+    SYMLINK,
+    Xattrs,
+    printable,
+)
+from ocibuild.layers.tar import BLOCK, checksum, padding
 
 _PAX, _PAX_GLOBAL, _GNU_LONG_NAME, _GNU_LONG_LINK, _GNU_SPARSE = b"x", b"g", b"L", b"K", b"S"
 _REGULAR = (b"0", b"\0", b"7")
 _KNOWN = (*_REGULAR, b"1", b"2", b"3", b"4", b"5", b"6")
 _EXTENSION_LIMIT = 1 << 20  # the largest pax header or long name that is believed
 _XATTR_PREFIX = "SCHILY.xattr."
+_OCTAL = re.compile(rb"[0-7]+")
+_PAX_NUMBER = re.compile(rb"(-?[0-9]{1,20})(?:\.[0-9]*)?")
+_ZEROS = bytes(BLOCK)
+_DEVICE_LIMIT = 0o7777777  # what a header can hold when it is written again
 
 
 class Member(NamedTuple):
@@ -32,11 +46,14 @@ class Member(NamedTuple):
     size: int
     link: bytes
     device: tuple[int, int]
-    xattrs: tuple[tuple[str, bytes], ...]
+    xattrs: Xattrs
 
 
 class TarReader:
-    """Iterates the members of a tar. `content()` gives the bytes of the member that was yielded last; what is not read is skipped."""
+    """Iterates the members of a tar. `content()` gives the bytes of the member that was yielded last; what is not read is skipped.
+
+    SourceError, without a place, for what is no tar, is damaged, or ends too early; the stream is read to its very end.
+    """
 
     def __init__(self, chunks: Iterable[bytes], subject: str) -> None:
         self._stream = _ByteStream(iter(chunks), subject)
@@ -45,7 +62,7 @@ class TarReader:
 
     def __iter__(self) -> Iterator[Member]:
         extended: dict[str, bytes] = {}
-        while (block := self._header_block()) is not None:
+        while (block := self._header_block()) != _ZEROS:
             kind = block[156:157]
             if kind in (_PAX, _PAX_GLOBAL, _GNU_LONG_NAME, _GNU_LONG_LINK):
                 self._extend(extended, kind, block)
@@ -55,7 +72,7 @@ class TarReader:
             self._left = member.size + padding(member.size)
             yield member
             self._stream.skip(self._left)
-        # What follows the end of the archive is padding to the size of a tape record, which no reader looks at.
+        self._stream.finish()
 
     def content(self, size: int) -> Iterator[bytes]:
         """The `size` bytes of the present member."""
@@ -65,15 +82,15 @@ class TarReader:
             self._left -= len(chunk)
             yield chunk
 
-    def _header_block(self) -> bytes | None:
-        block = self._stream.exactly(BLOCK, at_end_ok=True)
-        if not block or not any(block):
-            return None
-        check_header(block, self._subject)
+    def _header_block(self) -> bytes:
+        block = self._stream.exactly(BLOCK)
+        # Where the checksum stands, blanks are summed up.
+        if block != _ZEROS and _octal(block[148:156], self._subject) != checksum(block[:148] + b" " * 8 + block[156:]):
+            raise _damaged(self._subject, "the checksum of a header is wrong")
         return block
 
     def _extend(self, extended: dict[str, bytes], kind: bytes, block: bytes) -> None:
-        size = _number(block[124:136], "size", self._subject)
+        size = _size(block[124:136], self._subject)
         if size > _EXTENSION_LIMIT:
             raise SourceError(
                 f"{self._subject} has an extended header of {size} bytes; at most {_EXTENSION_LIMIT} are read"
@@ -82,50 +99,30 @@ class TarReader:
         if kind == _PAX:
             extended.update(_pax_records(body, self._subject))
         elif kind == _GNU_LONG_NAME:
-            extended["path"] = body.rstrip(b"\0")
+            extended["path"] = _text(body)
         elif kind == _GNU_LONG_LINK:
-            extended["linkpath"] = body.rstrip(b"\0")
+            extended["linkpath"] = _text(body)
         # A global header (git archive writes one with a comment) says nothing about a single member; containerd skips it too.
 
     def _member(self, block: bytes, extended: Mapping[str, bytes]) -> Member:
-        kind = block[156:157]
         path = extended.get("path") or _ustar_path(block)
-        if kind == _GNU_SPARSE or any(key.startswith("GNU.sparse.") for key in extended):
-            raise SourceError(
-                f"{self._subject}: {printable(path)} is stored as a sparse file",
-                hint="write the archive without --sparse",
-            )
-        if kind not in _KNOWN:
-            raise SourceError(f"{self._subject}: {printable(path)} is of the unknown kind {kind!r}")
-        if kind in _REGULAR:
-            kind = FILE
         subject = f"{self._subject}: {printable(path)}"
-        size = _extended_number(extended, "size", block[124:136], subject)
-        device = _number(block[329:337], "device", subject), _number(block[337:345], "device", subject)
+        kind = _kind(block[156:157], path, extended, subject)
         return Member(
             path=path,
             kind=kind,
-            mode=_number(block[100:108], "mode", subject) & 0o7777,
-            uid=_extended_number(extended, "uid", block[108:116], subject),
-            gid=_extended_number(extended, "gid", block[116:124], subject),
+            mode=_number(block[100:108], subject) & 0o7777,
+            uid=_not_negative(_extended_number(extended, "uid", block[108:116], subject), subject),
+            gid=_not_negative(_extended_number(extended, "gid", block[116:124], subject), subject),
             mtime=_extended_number(extended, "mtime", block[136:148], subject),
-            size=size if kind == FILE else 0,
+            # Of all other kinds no content follows, whatever they say.
+            size=_not_negative(_extended_number(extended, "size", block[124:136], subject), subject)
+            if kind == FILE
+            else 0,
             link=(extended.get("linkpath") or _text(block[157:257])) if kind in (HARDLINK, SYMLINK) else b"",
-            device=device,
-            xattrs=tuple(
-                sorted(
-                    (key[len(_XATTR_PREFIX) :], value)
-                    for key, value in extended.items()
-                    if key.startswith(_XATTR_PREFIX)
-                )
-            ),
+            device=_device(block, subject) if kind in (CHARACTER_DEVICE, BLOCK_DEVICE) else (0, 0),
+            xattrs=_xattrs(extended) if extended else (),
         )
-
-
-def check_header(block: bytes, subject: str) -> None:
-    """SourceError unless a header block that is not all zeros has the checksum it claims."""
-    if any(block) and _octal(block[148:156], "checksum", subject) != sum(block[:148]) + 8 * 32 + sum(block[156:]):
-        raise SourceError(f"{subject} is not a tar archive, or is damaged: a header's checksum is wrong")
 
 
 class _ByteStream:
@@ -140,24 +137,19 @@ class _ByteStream:
         while self._position == len(self._chunk):
             chunk = next(self._chunks, None)
             if chunk is None:
-                raise SourceError(f"{self._subject} ends in the middle of a member")
+                raise _damaged(self._subject, "it ends before the mark that ends an archive, as if cut short")
             self._chunk, self._position = chunk, 0
         piece = self._chunk[self._position : self._position + limit]
         self._position += len(piece)
         return piece
 
-    def exactly(self, size: int, *, at_end_ok: bool = False) -> bytes:
-        """`size` bytes; with `at_end_ok`, none if the stream has ended before the first."""
-        if self._position + size <= len(self._chunk):
-            return self.some(size) if size else b""
+    def exactly(self, size: int) -> bytes:
+        """`size` bytes."""
+        if 0 < size <= len(self._chunk) - self._position:
+            return self.some(size)
         parts: list[bytes] = []
         while size:
-            try:
-                parts.append(self.some(size))
-            except SourceError:
-                if at_end_ok and not parts:
-                    return b""
-                raise
+            parts.append(self.some(size))
             size -= len(parts[-1])
         return b"".join(parts)
 
@@ -165,50 +157,105 @@ class _ByteStream:
         while size:
             size -= len(self.some(size))
 
+    def finish(self) -> None:
+        """Read what follows the end of the archive: padding, and the checksum of whatever the archive is packed in."""
+        rest: bytes | None = self._chunk[self._position :]
+        while rest is not None:
+            if rest.count(0) != len(rest):
+                raise SourceError(
+                    f"{self._subject} goes on behind its end, where readers stop",
+                    hint="if archives were joined to make it, join them with tar --concatenate",
+                )
+            rest = next(self._chunks, None)
+
+
+def _kind(kind: bytes, path: bytes, extended: Mapping[str, bytes], subject: str) -> bytes:
+    if kind == _GNU_SPARSE or any(key.startswith("GNU.sparse.") for key in extended):
+        raise SourceError(f"{subject} is stored as a sparse file", hint="write the archive without --sparse")
+    if kind not in _KNOWN:
+        raise SourceError(
+            f"{subject} is of the unknown kind {kind!r}",
+            hint="an image holds files, directories, links, FIFOs and devices: make the archive again, of these",
+        )
+    if kind not in _REGULAR:
+        return kind
+    # Before POSIX a slash was all that made a directory, and GNU's v7 format still does it so.
+    return DIRECTORY if path.endswith(b"/") else FILE
+
+
+def _xattrs(extended: Mapping[str, bytes]) -> Xattrs:
+    names = (key for key in extended if key.startswith(_XATTR_PREFIX))
+    return tuple(sorted((key.removeprefix(_XATTR_PREFIX), extended[key]) for key in names))
+
+
+def _device(block: bytes, subject: str) -> tuple[int, int]:
+    major, minor = _number(block[329:337], subject), _number(block[337:345], subject)
+    if not (0 <= major <= _DEVICE_LIMIT and 0 <= minor <= _DEVICE_LIMIT):
+        raise _damaged(subject, f"there is no device {major}:{minor}")
+    return major, minor
+
 
 def _pax_records(body: bytes, subject: str) -> dict[str, bytes]:
     """The records of an extended header. A length that lies, or a NUL in a name, makes it damaged."""
     records: dict[str, bytes] = {}
-    while body:
-        digits, space, _ = body.partition(b" ")
-        length = int(digits) if space and digits.isdigit() and len(digits) < 10 else 0
-        record = body[len(digits) + 1 : length]
-        key, equals, value = record[:-1].partition(b"=")
-        if not 0 < length <= len(body) or not equals or record[-1:] != b"\n":
-            raise SourceError(f"{subject} is damaged: an extended header is malformed")
+    start = 0
+    while start < len(body):
+        blank = body.find(b" ", start, start + 10)
+        digits = body[start : max(blank, start)]
+        end = start + int(digits) if digits.isdigit() else 0
+        equals = body.find(b"=", blank, end)
+        if not blank < equals < end <= len(body) or body[end - 1 : end] != b"\n":
+            raise _damaged(subject, "an extended header is malformed")
+        key, value = body[blank + 1 : equals], body[equals + 1 : end - 1]
         if b"\0" in value and key in (b"path", b"linkpath"):
-            raise SourceError(f"{subject} is damaged: a name has a NUL byte")
+            raise _damaged(subject, "a name has a NUL byte")
         records[key.decode("utf-8", "surrogateescape")] = value
-        body = body[length:]
+        start = end
     return records
 
 
 def _extended_number(extended: Mapping[str, bytes], key: str, field: bytes, subject: str) -> int:
     """A number from the extended header if it is there (times may have a fraction, which is cut), else from the ustar field."""
     value = extended.get(key)
-    if value is None:
-        return _number(field, key, subject)
-    whole = value.partition(b".")[0]
-    if not whole.removeprefix(b"-").isdigit() or len(whole) > 20:
-        raise SourceError(f"{subject} has no valid {key} in its extended header")
-    return int(whole)
+    if not value:  # an empty value takes back what a global header said
+        return _number(field, subject)
+    match = _PAX_NUMBER.fullmatch(value)
+    if match is None:
+        raise _damaged(subject, f"the {key} in its extended header is no number")
+    return int(match[1])
 
 
-def _number(field: bytes, name: str, subject: str) -> int:
+def _size(field: bytes, subject: str) -> int:
+    return _not_negative(_number(field, subject), subject)
+
+
+def _not_negative(value: int, subject: str) -> int:
+    if value < 0:
+        raise _damaged(subject, f"a header says {value} where that cannot be")
+    return value
+
+
+def _number(field: bytes, subject: str) -> int:
     """An octal field, or GNU's base-256 for what does not fit."""
     if field[0] & 0x80:
-        value = int.from_bytes(field, "big", signed=False) & ((1 << (8 * len(field) - 1)) - 1)
         # The bit after the marker is the sign of a two's complement number.
-        return value - (1 << (8 * len(field) - 1)) if field[0] & 0x40 else value
-    return _octal(field, name, subject)
+        bits = 8 * len(field) - 1
+        value = int.from_bytes(field, "big") & ((1 << bits) - 1)
+        return value - (1 << bits) if field[0] & 0x40 else value
+    return _octal(field, subject)
 
 
-def _octal(field: bytes, name: str, subject: str) -> int:
-    digits = field.strip(b" \0") or b"0"
-    try:
-        return int(digits, 8)
-    except ValueError as error:
-        raise SourceError(f"{subject} is not a tar archive, or is damaged: bad {name} in a header") from error
+def _octal(field: bytes, subject: str) -> int:
+    digits = field.strip(b" ").partition(b"\0")[0].strip(b" ")
+    if not digits:
+        return 0
+    if not _OCTAL.fullmatch(digits):
+        raise _damaged(subject, "a header holds no number where one belongs")
+    return int(digits, 8)
+
+
+def _damaged(subject: str, reason: str) -> SourceError:
+    return SourceError(f"{subject} is no tar archive, or is damaged: {reason}", hint="make the archive again")
 
 
 def _ustar_path(block: bytes) -> bytes:

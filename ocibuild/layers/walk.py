@@ -1,7 +1,7 @@
 """A tree on disk, walked once: every path with its lstat facts. No link is followed.
 
-Directories are opened relative to the handle of their parent, so one that is swapped for a link in mid-walk is an error and
-not a way out.
+All that is asked of a path is asked relative to the handle of its directory, and directories are opened relative to that of
+their parent: one that is swapped for a link in mid-walk is an error, and not a way out.
 """
 
 from __future__ import annotations
@@ -12,79 +12,126 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ocibuild.errors import SourceError
-from ocibuild.layers.context import Source, open_directory
-from ocibuild.layers.entries import printable
+from ocibuild.layers.attributes import read_xattrs
+from ocibuild.layers.context import Source, open_directory, opened
+from ocibuild.layers.entries import Xattrs, printable
 from ocibuild.layers.patterns import Selection
+from ocibuild.plan import Origin
 
 # Our own working directory would otherwise become part of every image that copies `.`, and grow with each build.
-_OWN_DIRECTORY = ".ocibuild"
-_DEPTH_LIMIT = 200  # one open handle a level, and as many frames
+_OWN_DIRECTORY = b".ocibuild"
+_DEPTH_LIMIT = 200  # two open handles a level, and two frames
 
 
 class Found(NamedTuple):
-    """One path of a tree: relative to the tree, as text (undecodable bytes as surrogates), with its facts."""
+    """One path of a tree, relative to it (`b""` is the tree itself), with its facts; `link` is where a symbolic link leads."""
 
-    path: str
+    path: bytes
     facts: os.stat_result
+    link: bytes = b""
+    xattrs: Xattrs = ()
 
 
-def walk(source: Source, selection: Selection) -> list[Found]:
-    """All that `selection` takes of a directory, each directory before its content; the directory itself is not among it.
+def look_at(source: Source, origin: Origin | None, *, keeps_xattrs: bool) -> Found:
+    """A source that is no directory. SourceError if it cannot be read."""
+    with source.opened() as handle:
+        return _Walk(source, Selection(None, None), origin, keeps_xattrs=keeps_xattrs).look(
+            b"", handle, source.parts[-1], source.facts
+        )
+
+
+def walk(source: Source, selection: Selection, origin: Origin | None, *, keeps_xattrs: bool) -> list[Found]:
+    """A directory and all of its content that `selection` takes, each directory before what is in it.
 
     With `include`, a directory comes along only if it is asked for itself or holds something that is. SourceError if a
     directory cannot be read.
     """
-    found: list[Found] = []
+    walking = _Walk(source, selection, origin, keeps_xattrs=keeps_xattrs)
     with source.opened() as handle:
-        _walk(handle, "", selection, found, at_root=not source.parts)
-    return found
+        walking.found.append(walking.look_at_directory(b"", handle, source.facts))
+        walking.walk(handle, b"")
+    return walking.found
 
 
-def _walk(handle: int, prefix: str, selection: Selection, found: list[Found], *, at_root: bool = False) -> None:
-    for name, facts in _listing(handle, prefix):
-        path = prefix + name
-        if at_root and name == _OWN_DIRECTORY:
-            continue
-        if not stat.S_ISDIR(facts.st_mode):
-            if selection.takes_everything or (selection.includes(path) and not selection.excludes(path)):
-                found.append(Found(path, facts))
-            continue
-        below = path + "/"
-        if selection.excludes(below):
-            continue
-        before = len(found)
-        found.append(Found(path, facts))
-        child = _open(name, handle, path)
+class _Walk:
+    """A walk under way."""
+
+    def __init__(self, source: Source, selection: Selection, origin: Origin | None, *, keeps_xattrs: bool) -> None:
+        self.found: list[Found] = []
+        self._source, self._selection, self._origin = source, selection, origin
+        self._keeps_xattrs = keeps_xattrs
+
+    def walk(self, handle: int, prefix: bytes) -> None:
+        """All below one directory, whose paths begin with `prefix`."""
+        for name, facts in self._listing(handle, prefix):
+            path = prefix + name
+            if stat.S_ISDIR(facts.st_mode):
+                if path != _OWN_DIRECTORY or self._source.parts:
+                    self._descend(handle, name, path, facts)
+            elif self._selection.takes(path):
+                is_plain = stat.S_ISREG(facts.st_mode) and not self._keeps_xattrs  # most are: spare them the call
+                self.found.append(Found(path, facts) if is_plain else self.look(path, handle, name, facts))
+
+    def _descend(self, handle: int, name: bytes, path: bytes, facts: os.stat_result) -> None:
+        if self._selection.excludes(path + b"/"):
+            return
+        before = len(self.found)
+        child = self._open(handle, name, path)
         try:
-            _walk(child, below, selection, found)
+            self.found.append(self.look_at_directory(path, child, facts))
+            self.walk(child, path + b"/")
         finally:
             os.close(child)
-        if len(found) == before + 1 and not selection.includes(below):
-            del found[before:]
+        if len(self.found) == before + 1 and not self._selection.includes(path + b"/"):
+            del self.found[before:]
 
+    def look(self, path: bytes, handle: int, name: bytes, facts: os.stat_result) -> Found:
+        """What is to be known of `name`, no directory, in the directory `handle`."""
+        kind = stat.S_IFMT(facts.st_mode)
+        try:
+            if kind == stat.S_IFLNK:
+                return Found(path, facts, os.readlink(name, dir_fd=handle))
+            if kind == stat.S_IFREG and self._keeps_xattrs:
+                with opened(name, handle) as file:
+                    return Found(path, facts, xattrs=read_xattrs(file, self._shown(path)))
+        except OSError as error:
+            raise self._unreadable(path, error) from error
+        return Found(path, facts)
 
-def _listing(handle: int, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
-    try:
-        with os.scandir(handle) as scan:
-            for item in scan:
-                yield item.name, item.stat(follow_symlinks=False)
-    except OSError as error:
-        raise _unreadable(prefix, error) from error
+    def look_at_directory(self, path: bytes, handle: int, facts: os.stat_result) -> Found:
+        """The same of the open directory `handle`."""
+        return Found(path, facts, xattrs=read_xattrs(handle, self._shown(path)) if self._keeps_xattrs else ())
 
+    def _listing(self, handle: int, prefix: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
+        try:
+            with os.scandir(handle) as scan:
+                for item in scan:
+                    yield os.fsencode(item.name), item.stat(follow_symlinks=False)
+        except OSError as error:
+            raise self._unreadable(prefix, error) from error
 
-def _open(name: str, handle: int, path: str) -> int:
-    if path.count("/") >= _DEPTH_LIMIT:
-        raise SourceError(
-            f"{printable(os.fsencode(path))} is more than {_DEPTH_LIMIT} directories deep", hint="`exclude` it"
+    def _open(self, handle: int, name: bytes, path: bytes) -> int:
+        if path.count(b"/") >= _DEPTH_LIMIT:
+            raise SourceError(
+                f"{self._shown(path)} is more than {_DEPTH_LIMIT} directories deep",
+                where=self._where,
+                hint="`exclude` it",
+            )
+        try:
+            return open_directory(name, handle)
+        except OSError as error:
+            raise self._unreadable(path, error) from error
+
+    def _unreadable(self, path: bytes, error: OSError) -> SourceError:
+        return SourceError(
+            f"{self._shown(path)} cannot be read: {error.strerror}",
+            where=self._where,
+            hint="`exclude` it, or let this user read it; if it was removed or replaced in mid-build, build again",
         )
-    try:
-        return open_directory(name, handle)
-    except OSError as error:
-        raise _unreadable(path, error) from error
 
+    @property
+    def _where(self) -> str | None:
+        return str(self._origin) if self._origin else None
 
-def _unreadable(path: str, error: OSError) -> SourceError:
-    return SourceError(
-        f"the directory {printable(os.fsencode(path or '.'))} cannot be read: {error.strerror}",
-        hint="it was removed or replaced during the build, or this user may not read it",
-    )
+    def _shown(self, path: bytes) -> str:
+        return printable(os.path.join(self._source.path, path).rstrip(b"/"))

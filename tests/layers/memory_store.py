@@ -1,0 +1,48 @@
+"""A `BlobStore` in memory that remembers what was begun and not finished."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ocibuild.oci.digest import Digest
+
+
+class MemoryStore:
+    """Blobs by digest. A writer that fails on its `fail_at`th write stands for a full disk."""
+
+    def __init__(self, fail_at: int | None = None) -> None:
+        self.blobs: dict[Digest, bytes] = {}
+        self.open_writers = 0
+        self._fail_at = fail_at
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def writer(self) -> Iterator[MemoryWriter]:
+        with self._lock:
+            self.open_writers += 1
+        try:
+            yield MemoryWriter(self, self._fail_at)
+        finally:
+            with self._lock:
+                self.open_writers -= 1
+
+
+class MemoryWriter:
+    """A blob in the making."""
+
+    def __init__(self, store: MemoryStore, fail_at: int | None) -> None:
+        self._store, self._fail_at = store, fail_at
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if len(self._parts) + 1 == self._fail_at:
+            raise OSError(28, "No space left on device")
+        self._parts.append(bytes(data))
+
+    def commit(self, digest: Digest) -> None:
+        raw = b"".join(self._parts)
+        assert digest.encoded == hashlib.sha256(raw).hexdigest()
+        self._store.blobs[digest] = raw
