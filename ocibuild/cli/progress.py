@@ -118,14 +118,16 @@ def _title(started: Started) -> str:
 def _bars() -> Iterator[Emit]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+    from rich.table import Column
     from rich.text import Text
 
     console = Console(file=sys.stderr)
+    # Together at most 80 columns wide: a line that wraps cannot be drawn over cleanly.
     columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=26)),
+        BarColumn(bar_width=16),
+        DownloadColumn(table_column=Column(no_wrap=True)),
+        TransferSpeedColumn(table_column=Column(no_wrap=True)),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True) as drawing:
@@ -135,7 +137,7 @@ def _bars() -> Iterator[Emit]:
         def emit(event: Event) -> None:
             match event:
                 case Started():
-                    tasks[event.task] = drawing.add_task(_title(event), total=event.total)
+                    tasks[event.task] = drawing.add_task(_title(event).rstrip(), total=event.total)
                 case Advanced() if event.task in tasks:
                     drawing.advance(tasks[event.task], event.amount)
                 case Finished() if event.task in tasks:

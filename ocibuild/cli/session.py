@@ -70,13 +70,13 @@ def spec_files(options: dict[str, Any]) -> list[Path]:
 
 
 def overrides(options: dict[str, Any]) -> api.Overrides:
-    """What the command line adds to specs."""
+    """What the command line adds to specs. Commands that build nothing have no options for contents."""
     return api.Overrides(
         sets=dict(options["sets"]),
-        platforms=tuple(name for names in options["platforms"] for name in names.split(",")),
+        platforms=tuple(name for names in options.get("platforms", ()) for name in names.split(",")),
         tags=tuple(options["tags"]),
-        labels=tuple(options["labels"]),
-        annotations=tuple(entry for entries in options["annotations"] for entry in entries),
+        labels=tuple(options.get("labels", ())),
+        annotations=tuple(entry for entries in options.get("annotations", ()) for entry in entries),
     )
 
 

@@ -1,0 +1,1 @@
+"""Every example of the repository is built, read by others, and pushed."""
