@@ -26,6 +26,7 @@ from ocibuild.recipes.merging import create_index
 from ocibuild.recipes.places import Places
 from ocibuild.recipes.planning import Fate, Move, PushPlan, plan_push
 from ocibuild.recipes.pushing import UPLOADS, Pushed, Terms, push, push_plans
+from ocibuild.recipes.serving import serve
 from ocibuild.registry.settings import Settings
 from ocibuild.schema_files import schema_text
 from ocibuild.spec.load import Facts, Overrides
@@ -48,4 +49,6 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "UPLOADS", "Fate", "Move", "PushPlan", "Pushed", "Terms", "copy", "create_index", "plan_push", "profile_named", "push", "push_plans", "tag",
     # looking
     "Entry", "Inspection", "Node", "digest", "images", "inspect", "tags",
+    # serving
+    "serve",
 ]  # fmt: skip

@@ -33,6 +33,7 @@ COMMANDS = {
     "tag": ("tag", "Give an image further tags, where it is."),
     "index": ("index", "Merge images that were built apart into one index."),
     "doctor": ("doctor", "Find out what a registry grants and supports."),
+    "serve": ("serve", "Serve a layout as a registry on this machine."),
     "login": ("login", "Store credentials for a registry, once they were tried."),
     "logout": ("logout", "Forget the credentials for a registry."),
 }

@@ -1,0 +1,89 @@
+"""From a request to its answer: READ FIRST for the API; each endpoint is a method elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ocibuild.errors import IntegrityError, NotFoundError, OcibuildError
+from ocibuild.events import Emit, Noted
+from ocibuild.server.blobs import Blobs
+from ocibuild.server.contents import Contents
+from ocibuild.server.framing import BrokenBodyError
+from ocibuild.server.listings import Listings
+from ocibuild.server.manifests import Manifests
+from ocibuild.server.messages import Answer, Request, json_answer, refusal_answer
+from ocibuild.server.refusal import Code, Refusal, refuse
+from ocibuild.server.routes import Endpoint, find_route
+from ocibuild.server.storage import Storage
+from ocibuild.server.uploads import Uploads
+
+_Handler = Callable[[Request, str, str], Answer]
+_READING = frozenset({"GET", "HEAD"})
+
+
+class Registry:
+    """The distribution API over a storage. Safe to use from several threads; every request has an answer."""
+
+    def __init__(self, storage: Storage, *, read_only: bool, emit: Emit) -> None:
+        contents = Contents(storage)
+        blobs, manifests = Blobs(storage, contents), Manifests(storage, contents)
+        listings, self._uploads = Listings(storage, contents), Uploads(storage, contents)
+        self._emit = emit
+        self._handlers: dict[Endpoint, dict[str, _Handler]] = {
+            Endpoint.BASE: {"GET": _base},
+            Endpoint.CATALOG: {"GET": listings.repositories},
+            Endpoint.BLOB: {"GET": blobs.get, "DELETE": blobs.delete},
+            Endpoint.UPLOADS: {"POST": self._uploads.start},
+            Endpoint.UPLOAD: {
+                "GET": self._uploads.status,
+                "PATCH": self._uploads.append,
+                "PUT": self._uploads.close,
+                "DELETE": self._uploads.cancel,
+            },
+            Endpoint.MANIFEST: {"GET": manifests.get, "PUT": manifests.put, "DELETE": manifests.delete},
+            Endpoint.TAGS: {"GET": listings.tags},
+            Endpoint.REFERRERS: {"GET": listings.referrers},
+        }
+        if read_only:
+            self._handlers = {
+                endpoint: {method: handler for method, handler in handlers.items() if method in _READING}
+                for endpoint, handlers in self._handlers.items()
+            }
+        self._hint = "; this registry is read-only" if read_only else ""
+
+    def answer(self, request: Request) -> Answer:
+        """What the registry does, and says about it."""
+        try:
+            route = find_route(request.path)
+            handler = self._handler(route.endpoint, request.method)
+            return handler(request, route.repository, route.argument)
+        except Refusal as refusal:
+            return refusal_answer(refusal)
+        except BrokenBodyError as error:
+            return refusal_answer(refuse(400, Code.SIZE_INVALID, f"the body of the request is not whole: {error}"))
+        except OcibuildError as error:
+            return self._failure(error)
+
+    def close(self) -> None:
+        """Forget what is half received; no request may be under way any more."""
+        self._uploads.end()
+
+    def _handler(self, endpoint: Endpoint, method: str) -> _Handler:
+        handlers = self._handlers[endpoint]
+        handler = handlers.get("GET" if method == "HEAD" and endpoint is not Endpoint.UPLOAD else method)
+        if handler is None:
+            allowed = {"Allow": ", ".join([*handlers, *(["HEAD"] if "GET" in handlers else [])])}
+            raise refuse(405, Code.UNSUPPORTED, f"{method} is not for this path{self._hint}", headers=allowed)
+        return handler
+
+    def _failure(self, error: OcibuildError) -> Answer:
+        """The server's own trouble (a full disk, a damaged file), which its operator is to hear of too."""
+        self._emit(Noted(f"{error.what}{f' ({error.where})' if error.where else ''}", warning=True))
+        status = 404 if isinstance(error, NotFoundError) else 500
+        hint = " (damaged: send it again)" if isinstance(error, IntegrityError) else ""
+        return refusal_answer(refuse(status, Code.UNKNOWN, error.what + hint))
+
+
+def _base(request: Request, repository: str, argument: str) -> Answer:
+    del request, repository, argument
+    return json_answer({}, {"Docker-Distribution-API-Version": "registry/2.0"})
