@@ -64,6 +64,13 @@ def put_image(plan: Plan, layers: Mapping[LayerPlan, BuiltLayer], bases: Bases, 
     return Built(plan, descriptor, images)
 
 
+def names_of(plan: Plan) -> tuple[str, ...]:
+    """What the image of a plan is called where it was built: full references, or bare tags; empty where it has no name."""
+    if plan.image is None:
+        return plan.tags
+    return tuple(map(str, plan.references)) or (plan.image.name,)
+
+
 def destinations_of(plan: Plan, given: Sequence[Reference] = (), *, by_digest: bool = False) -> tuple[Reference, ...]:
     """Where a plan's image goes: to the destinations that are given, under the plan's tags where one has none, else to its own.
 

@@ -39,10 +39,18 @@ class BorrowingReader:
             yield from self._borrowed(descriptor, error)
 
     def _borrowed(self, descriptor: Descriptor, error: NotFoundError) -> Iterator[bytes]:
-        for origin in self._place.blob_origins(descriptor):
+        origins = self._place.blob_origins(descriptor)
+        for origin in origins:
+            chunks = self._lend(origin).open_blob(descriptor)
             try:
-                yield from self._lend(origin).open_blob(descriptor)
+                first = next(chunks, b"")
             except NotFoundError:
                 continue
+            yield first
+            yield from chunks
             return
-        raise error
+        if not origins:
+            raise error
+        names = ", ".join(origin.name for origin in origins)
+        hint = f"it was left in {names}, which no longer has it: build again on a base that is there"
+        raise NotFoundError(error.what, where=error.where, hint=hint) from error

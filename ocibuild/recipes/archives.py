@@ -8,21 +8,29 @@ from ocibuild.errors import UsageError
 from ocibuild.oci.blobs import ImageReader
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.location import LocalLocation, OciArchiveLocation
-from ocibuild.oci.reference import Reference
 from ocibuild.store.docker_archive import write_docker_archive
-from ocibuild.store.naming import named
+from ocibuild.store.naming import full_reference, named
 from ocibuild.store.oci_archive import write_oci_archive
 
 
 def write_archive(
-    images: Sequence[tuple[Descriptor, Sequence[Reference]]], reader: ImageReader, output: LocalLocation
+    images: Sequence[tuple[Descriptor, Sequence[str]]], reader: ImageReader, output: LocalLocation
 ) -> None:
-    """Write images and their names into one archive. UsageError for more than one in a docker-archive."""
+    """Write images and their names (full references, or bare tags) into one archive.
+
+    UsageError for more than one image in a docker-archive. That knows full references only, and no other name is kept.
+    """
     if isinstance(output, OciArchiveLocation):
-        entries = [named(descriptor, reference=name) for descriptor, names in images for name in names or (None,)]
+        entries = [_entry(descriptor, name) for descriptor, names in images for name in names or (None,)]
         write_oci_archive(output.path, reader, entries)
         return
     if len(images) != 1:
         raise UsageError("a docker-archive holds one image", hint="build one spec at a time, or use oci-archive:FILE")
-    ((descriptor, references),) = images
+    ((descriptor, names),) = images
+    references = [reference for name in names if (reference := full_reference(name))]
     write_docker_archive(output.path, reader, descriptor, references)
+
+
+def _entry(descriptor: Descriptor, name: str | None) -> Descriptor:
+    reference = full_reference(name) if name else None
+    return named(descriptor, reference=reference, tag=None if reference else name)

@@ -8,16 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ocibuild.assembly import Built, put_image, read_bases
+from ocibuild.assembly import Bases, Built, names_of, put_image, read_bases
 from ocibuild.events import Emit, Stage
 from ocibuild.image import BaseImage
 from ocibuild.layers.build import build_layers
-from ocibuild.oci.location import LayoutLocation, LocalLocation, RegistryLocation
+from ocibuild.oci.location import LayoutLocation, LocalLocation, Location, RegistryLocation
 from ocibuild.oci.media_type import is_foreign
-from ocibuild.plan import LayerPlan, Plan, PlatformPlan
+from ocibuild.plan import LayerPlan, Plan
 from ocibuild.recipes.archives import write_archive
 from ocibuild.recipes.places import Places
 from ocibuild.store.layout import Layout
+from ocibuild.store.writing import disk_errors, make_directory
 from ocibuild.transfer import Manner, put_blobs
 
 
@@ -31,13 +32,15 @@ def build(
 ) -> tuple[Built, ...]:
     """Build every plan into `output`. Layers that platforms or images share are built once.
 
-    Unless `self_contained`, the layers of a base that a registry holds stay there; the layout remembers where.
+    Unless `self_contained` (which archives always are), the layers of a base that a registry holds stay there; the layout
+    remembers where. What goes wrong leaves `output` without the new images: an archive as it was, a layout as it named them.
     """
     bases = read_bases(plans, places.reader)
     with _workplace(output, places.emit) as layout:
         layers = build_layers(_all_layers(plans), layout, jobs=jobs, emit=places.emit)
-        for part, base in bases.items():
-            _take_base_layers(layout, part, base, places, self_contained=self_contained, jobs=jobs)
+        whole = self_contained or not isinstance(output, LayoutLocation)
+        for location, base in _distinct(bases):
+            _take_base_layers(layout, location, base, places, whole=whole, jobs=jobs)
         built = tuple(put_image(plan, layers, bases, layout) for plan in plans)
         _deliver(built, layout, output)
     return built
@@ -47,18 +50,24 @@ def _all_layers(plans: Sequence[Plan]) -> Iterator[LayerPlan]:
     return (layer for plan in plans for part in plan.platforms for layer in part.layers)
 
 
+def _distinct(bases: Bases) -> Iterator[tuple[Location, BaseImage]]:
+    """Every base once, however many images stand on it."""
+    found = {(part.base, base.manifest.raw): base for part, base in bases.items()}
+    for (location, _), base in found.items():
+        if location is not None:
+            yield location, base
+
+
 def _take_base_layers(
-    layout: Layout, part: PlatformPlan, base: BaseImage, places: Places, *, self_contained: bool, jobs: int
+    layout: Layout, location: Location, base: BaseImage, places: Places, *, whole: bool, jobs: int
 ) -> None:
     """Make the layout hold the base's layers, or (a registry's, for a build that is pushed next) know where they are."""
-    location = part.base
     layers = [layer for layer in base.manifest.layers if not is_foreign(layer.media_type)]
     if isinstance(location, RegistryLocation):
         layout.record_origins({layer.digest: replace(location.reference, tag=None, digest=None) for layer in layers})
-        if not self_contained:
+        if not whole:
             return
-    if location is not None:
-        put_blobs(layers, places.reader(location), layout, Manner(jobs, places.emit, Stage.FETCH))
+    put_blobs(layers, places.reader(location), layout, Manner(jobs, places.emit, Stage.FETCH))
 
 
 @contextmanager
@@ -68,9 +77,11 @@ def _workplace(output: LocalLocation, emit: Emit) -> Iterator[Layout]:
         yield Layout.create(output.path, emit=emit)
         return
     directory = Path(output.path).parent
-    directory.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".ocibuild-", dir=directory) as temporary:
-        yield Layout.create(Path(temporary) / "layout", emit=emit)
+    make_directory(directory)
+    with disk_errors("write to", directory):
+        temporary = TemporaryDirectory(prefix=".ocibuild-", dir=directory)
+    with temporary as path:
+        yield Layout.create(Path(path) / "layout", emit=emit)
 
 
 def _deliver(built: Sequence[Built], layout: Layout, output: LocalLocation) -> None:
@@ -80,4 +91,4 @@ def _deliver(built: Sequence[Built], layout: Layout, output: LocalLocation) -> N
             for tag in image.plan.tags or (None,):
                 layout.name(image.descriptor, reference=image.plan.image, tag=tag)
     else:
-        write_archive([(image.descriptor, image.plan.references) for image in built], layout, output)
+        write_archive([(image.descriptor, names_of(image.plan)) for image in built], layout, output)

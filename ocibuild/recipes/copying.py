@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from ocibuild.errors import UsageError
 from ocibuild.events import Stage
-from ocibuild.oci.blobs import ImagePlace
+from ocibuild.oci.blobs import ImagePlace, ImageReader
 from ocibuild.oci.descriptor import Descriptor
-from ocibuild.oci.location import LayoutLocation, LocalLocation, Location, RegistryLocation, kept_name, name_in
+from ocibuild.oci.location import LayoutLocation, Location, RegistryLocation, kept_name, name_in
 from ocibuild.oci.platform import Platform
 from ocibuild.oci.reference import Reference, tag_within
 from ocibuild.recipes.archives import write_archive
@@ -17,6 +17,7 @@ from ocibuild.recipes.places import Places
 from ocibuild.recipes.pushing import UPLOADS
 from ocibuild.store.layout import Layout
 from ocibuild.store.naming import full_reference
+from ocibuild.store.places import open_location
 from ocibuild.transfer import Manner, transfer
 
 
@@ -30,22 +31,23 @@ def copy(
 ) -> Descriptor:
     """Copy an image, digests unchanged, from any place to any place; with `platform`, that one image out of an index.
 
-    It keeps its name where the destination gives none. pull is this too.
+    It keeps its names where the destination gives none. pull is this too. What is written into a docker-archive has no
+    manifest there; the descriptor that is given is that of the source. UsageError for a destination with another digest.
     """
     reader = places.reader(source)
     root = find_graph(reader, source, platform)
     if isinstance(destination, RegistryLocation):
-        reference = destination.reference
-        tags = (reference.tag,) if reference.tag else ()
-        transfer(root, reader, places.repository(reference), tags, Manner(jobs, places.emit))
-    elif isinstance(destination, LayoutLocation):
+        tags = _tags_at(destination.reference, source, reader, root.descriptor)
+        transfer(root, reader, places.repository(destination.reference), tags, Manner(jobs, places.emit))
+        return root.descriptor
+    names = (destination.name,) if destination.name else _kept_names(source, reader)
+    if isinstance(destination, LayoutLocation):
         layout = Layout.create(destination.path, emit=places.emit)
-        name = destination.name or kept_name(source)
-        transfer(root, reader, layout, (name,) if name else (), Manner(jobs, places.emit, Stage.FETCH))
-        if name is None:
+        transfer(root, reader, layout, names, Manner(jobs, places.emit, Stage.FETCH))
+        if not names:
             layout.name(root.descriptor)
     else:
-        write_archive([(root.descriptor, _archive_names(source, destination))], reader, destination)
+        write_archive([(root.descriptor, names)], reader, destination)
     return root.descriptor
 
 
@@ -67,6 +69,25 @@ def tag(source: Location, names: Sequence[str], places: Places) -> Descriptor:
     return descriptor
 
 
-def _archive_names(source: Location, destination: LocalLocation) -> Sequence[Reference]:
-    reference = full_reference(destination.name or kept_name(source) or "")
-    return (reference,) if reference else ()
+def _tags_at(wanted: Reference, source: Location, reader: ImageReader, image: Descriptor) -> tuple[str, ...]:
+    """The tags that a copy gets in a registry: the destination's, else (unless that names a digest) the source's own."""
+    if wanted.digest not in (None, image.digest):
+        raise UsageError(f"{wanted} cannot be the name of {image.digest}", hint="name a tag, or the repository alone")
+    if wanted.tag or wanted.digest:
+        return (wanted.tag,) if wanted.tag else ()
+    names = {name: full_reference(name) for name in _kept_names(source, reader)}
+    tags = (reference.tag if reference else name for name, reference in names.items())
+    return tuple(dict.fromkeys(tag for tag in tags if tag))
+
+
+def _kept_names(source: Location, reader: ImageReader) -> tuple[str, ...]:
+    """What the image is called where it comes from: the one name that was asked for, else all that the place has for it."""
+    if isinstance(source, RegistryLocation):
+        name = kept_name(source)
+        return (name,) if name else ()
+    digest = reader.resolve(source.name).digest
+    entries = [
+        entry for entry in open_location(source).entries() if entry.descriptor.digest == digest and any(entry.key)
+    ]
+    asked = [entry for entry in entries if source.name in (entry.tag, str(entry))]
+    return tuple(dict.fromkeys(map(str, asked or entries)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ocibuild.errors import BuildError, UsageError
@@ -10,6 +10,7 @@ from ocibuild.graph import Node, read_config, read_graph
 from ocibuild.image import index_over
 from ocibuild.oci.blobs import ImagePlace, ImageReader
 from ocibuild.oci.descriptor import Descriptor, describe
+from ocibuild.oci.digest import Digest
 from ocibuild.oci.documents import Manifest, parse_document
 from ocibuild.oci.location import LayoutLocation, Location, RegistryLocation, name_in
 from ocibuild.oci.media_type import DOCKER_CONFIG, OCI_CONFIG, Format, family_of
@@ -37,14 +38,12 @@ def create_index(
     The index is annotated with what all images say alike (their description, say), and `annotations` on top. BuildError for
     two images of one platform, or of both families.
     """
-    readers = [places.reader(source) for source in sources]
-    found = [
-        (reader, node) for reader, source in zip(readers, sources, strict=True) for node in _images(reader, source)
-    ]
+    found = _distinct((reader, node) for source in sources for reader, node in _images(source, places))
     children = [_child(reader, node) for reader, node in found]
     _refuse_twins(children)
     family = _family(children)
-    shared = {**_shared([node for _, node in found]), **(annotations or {})}
+    images = [node for child, (_, node) in zip(children, found, strict=True) if _is_runnable(child)]
+    shared = {**_shared(images), **(annotations or {})}
     if shared and family is Format.DOCKER:
         raise BuildError("a docker manifest list has no annotations", hint="build the images with `format: oci`")
     raw = index_over(children, family, shared)
@@ -53,14 +52,26 @@ def create_index(
     manner = Manner(jobs, places.emit)
     for reader, node in found:
         transfer(node, reader, sink, (), manner)
-    transfer(Node(index, parse_document(raw, family.index, subject="the new index")), readers[0], sink, names, manner)
+    # The new index itself: what it names is in place by now, and no reader is asked for anything.
+    transfer(Node(index, parse_document(raw, family.index, subject="the new index")), found[0][0], sink, names, manner)
+    if isinstance(sink, Layout) and not names:
+        sink.name(index)
     return index
 
 
-def _images(reader: ImageReader, source: Location) -> Iterator[Node]:
+def _images(source: Location, places: Places) -> Iterator[tuple[ImageReader, Node]]:
     """The single images that a source leads to."""
+    reader = places.reader(source)
     for node, _ in read_graph(reader, reader.resolve(name_in(source))).manifests():
-        yield node
+        yield reader, node
+
+
+def _distinct(found: Iterable[tuple[ImageReader, Node]]) -> list[tuple[ImageReader, Node]]:
+    """Each image once, where it was met first."""
+    first: dict[Digest, tuple[ImageReader, Node]] = {}
+    for reader, node in found:
+        first.setdefault(node.descriptor.digest, (reader, node))
+    return list(first.values())
 
 
 def _child(reader: ImageReader, node: Node) -> Descriptor:
@@ -75,17 +86,26 @@ def _child(reader: ImageReader, node: Node) -> Descriptor:
 
 
 def _refuse_twins(children: Sequence[Descriptor]) -> None:
-    known: dict[Platform, Descriptor] = {}
-    for child in children:
-        if child.platform is None or child.platform.os == "unknown":
-            continue
-        twin = known.setdefault(child.platform, child)
-        if twin.digest != child.digest:
-            raise BuildError(
-                f"there are two images for {child.platform}",
-                where=f"{twin.digest} and {child.digest}",
-                hint="an index has one for each platform; leave one out",
-            )
+    known: list[tuple[Platform, Descriptor]] = []
+    for child in filter(_is_runnable, children):
+        assert child.platform is not None
+        for platform, twin in known:
+            if _are_same(platform, child.platform) and twin.digest != child.digest:
+                raise BuildError(
+                    f"there are two images for {child.platform}",
+                    where=f"{twin.digest} and {child.digest}",
+                    hint="an index has one for each platform; leave one out",
+                )
+        known.append((child.platform, child))
+
+
+def _is_runnable(child: Descriptor) -> bool:
+    """Whether it is an image for a platform: attestations are for none, or for `unknown/unknown`."""
+    return child.platform is not None and child.platform.os != "unknown"
+
+
+def _are_same(one: Platform, other: Platform) -> bool:
+    return one.is_same_as(other) and other.is_same_as(one)
 
 
 def _family(children: Sequence[Descriptor]) -> Format:
@@ -100,8 +120,9 @@ def _family(children: Sequence[Descriptor]) -> Format:
 
 def _shared(nodes: Sequence[Node]) -> dict[str, str]:
     """The annotations that all images have alike: GHCR shows those of the index, and the index is new."""
-    first, *others = [node.document.annotations for node in nodes]
-    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
+    all_of_them = [node.document.annotations for node in nodes]
+    first = all_of_them[0] if all_of_them else {}
+    return {key: value for key, value in first.items() if all(each.get(key) == value for each in all_of_them)}
 
 
 def _sink(destination: Location, places: Places) -> tuple[ImagePlace, tuple[str, ...]]:

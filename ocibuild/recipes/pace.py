@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
@@ -22,12 +21,12 @@ class _Watched:
 
 
 class UploadPace:
-    """An `Emit` that passes events on, and warns once of a blob that the registry would cut off.
+    """Listens to events, and warns once, through `emit`, of a blob that the registry would cut off.
 
     GHCR ends an upload after ten minutes, with an error that does not say why. `clock` gives seconds.
     """
 
-    def __init__(self, emit: Emit, profile: Profile, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, emit: Emit, profile: Profile, clock: Callable[[], float]) -> None:
         self._emit = emit
         self._profile = profile
         self._clock = clock
@@ -35,22 +34,22 @@ class UploadPace:
         self._lock = Lock()
 
     def __call__(self, event: Event) -> None:
-        self._emit(event)
-        if self._profile.upload_seconds is None:
+        limit = self._profile.upload_seconds
+        if limit is None:
             return
         with self._lock:
-            warning = self._observe(event)
+            warning = self._observe(event, limit)
         if warning:
             self._emit(Noted(warning, warning=True))
 
-    def _observe(self, event: Event) -> str | None:
+    def _observe(self, event: Event, limit: int) -> str | None:
         match event:
             case Started(stage=Stage.SEND, total=int() as total):
                 self._watched[event.task] = _Watched(event.subject, total, self._clock())
             case Advanced() if event.task in self._watched:
                 blob = self._watched[event.task]
                 blob.sent += event.amount
-                if warning := self._judge(blob):
+                if warning := self._judge(blob, limit):
                     del self._watched[event.task]
                     return warning
             case Finished():
@@ -59,9 +58,9 @@ class UploadPace:
                 pass
         return None
 
-    def _judge(self, blob: _Watched) -> str | None:
-        elapsed, limit = self._clock() - blob.since, self._profile.upload_seconds
-        if limit is None or elapsed < _WATCH_FOR or blob.sent <= 0:
+    def _judge(self, blob: _Watched, limit: int) -> str | None:
+        elapsed = self._clock() - blob.since
+        if elapsed < _WATCH_FOR or blob.sent <= 0:
             return None
         needed = blob.total * elapsed / blob.sent
         if needed <= limit:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from ocibuild.borrowing import BorrowingReader
-from ocibuild.events import Emit, silent
+from ocibuild.events import Emit, Event
 from ocibuild.oci.blobs import ImageReader
 from ocibuild.oci.location import Location, RegistryLocation
 from ocibuild.oci.reference import Reference
@@ -19,13 +23,20 @@ if TYPE_CHECKING:
 
 
 class Places:
-    """Wherever images are: opens readers and sinks for locations. A context manager; connections are closed at its end."""
+    """Wherever images are: opens readers and sinks for locations. A context manager; connections are closed at its end.
 
-    def __init__(self, settings: Settings | None = None, emit: Emit = silent) -> None:
-        self._settings = settings or Settings(emit=emit)
+    Progress goes to `emit`, by default that of `settings`. `clock` gives seconds, for warnings of what takes too long.
+    """
+
+    def __init__(
+        self, settings: Settings | None = None, emit: Emit | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        given = settings or Settings()
+        self._listeners: tuple[Emit, ...] = (emit or given.emit,)
+        self._settings = replace(given, emit=self.emit)
         self._registries: Registries | None = None
         self._lock = Lock()
-        self.emit = emit
+        self.clock = clock
 
     def __enter__(self) -> Places:
         return self
@@ -33,6 +44,21 @@ class Places:
     def __exit__(self, *exc: object) -> None:
         if self._registries is not None:
             self._registries.close()
+
+    def emit(self, event: Event) -> None:
+        """An `Emit`: tells all who listen."""
+        for listener in self._listeners:
+            listener(event)
+
+    @contextmanager
+    def heard_by(self, listener: Emit) -> Iterator[None]:
+        """Until the context ends, `listener` hears all events, those of the registries' connections too."""
+        before = self._listeners
+        self._listeners = (*before, listener)
+        try:
+            yield
+        finally:
+            self._listeners = before
 
     def repository(self, reference: Reference) -> Repository:
         """The repository of a reference, to read from and to write to."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
 from ocibuild.checks.profiles import Profile
-from ocibuild.findings import Finding
+from ocibuild.findings import Finding, Place
 from ocibuild.graph import Node
 from ocibuild.oci.blobs import ImageReader
 from ocibuild.oci.descriptor import Descriptor
@@ -61,6 +61,10 @@ class PushPlan:
     profile: Profile
     titles: Mapping[Digest, str]
 
+    def brings(self, blob: Descriptor) -> bool:
+        """Whether the repository holds the blob afterwards."""
+        return any(blob.digest == descriptor.digest for descriptor, _ in self.blobs)
+
     @property
     def upload_bytes(self) -> int:
         """The number of bytes that would travel."""
@@ -93,17 +97,18 @@ def plan_push(
     places: Places,
     terms: Terms = Terms(),
 ) -> tuple[PushPlan, ...]:
-    """What `push_plans` with the same arguments would do, one plan for each repository."""
+    """What `push_plans` with the same arguments would do, a plan for each image and repository, in the order of the push."""
     reader = places.reader(output)
-    return tuple(
-        _plan(errand, reader, places, terms) for errand in errands_of(plans, output, reader, destinations, terms)
-    )
+    planned: list[PushPlan] = []
+    for errand in errands_of(plans, output, reader, destinations, terms):
+        planned.append(_plan(errand, reader, places, terms, planned))
+    return tuple(planned)
 
 
-def _plan(errand: Errand, reader: ImageReader, places: Places, terms: Terms) -> PushPlan:
+def _plan(errand: Errand, reader: ImageReader, places: Places, terms: Terms, earlier: Sequence[PushPlan]) -> PushPlan:
     repository, documents, blobs = places.repository(errand.repository), _documents(errand.root), blobs_of(errand.root)
     with ThreadPoolExecutor(UPLOADS) as threads:
-        fates = list(threads.map(partial(_fate, reader, errand.repository, places), blobs))
+        fates = list(threads.map(partial(_fate, errand.repository, reader, places, earlier), blobs))
         held = list(threads.map(repository.holds, documents))
         moves = tuple(threads.map(lambda tag: Move(tag, repository.tagged(tag), errand.digest), errand.tags))
     return PushPlan(
@@ -111,7 +116,7 @@ def _plan(errand: Errand, reader: ImageReader, places: Places, terms: Terms) -> 
         tuple(zip(blobs, fates, strict=True)),
         tuple((each, Fate.EXISTS if has else Fate.UPLOAD) for each, has in zip(documents, held, strict=True)),
         moves,
-        findings_of(errand, terms),
+        (*findings_of(errand, terms), *(_clobbered(errand, moves) if terms.no_clobber else ())),
         terms.profile_of(errand.repository),
         errand.titles,
     )
@@ -121,10 +126,25 @@ def _documents(root: Node) -> list[Descriptor]:
     return list({node.descriptor.digest: node.descriptor for node in root.walk()}.values())
 
 
-def _fate(reader: ImageReader, target: Reference, places: Places, blob: Descriptor) -> Fate:
-    if places.repository(target).holds(blob):
+def _fate(
+    target: Reference, reader: ImageReader, places: Places, earlier: Sequence[PushPlan], blob: Descriptor
+) -> Fate:
+    before = {plan.reference.name: plan.reference for plan in earlier if plan.brings(blob)}
+    if target.name in before or places.repository(target).holds(blob):
         return Fate.EXISTS
-    for origin in reader.blob_origins(blob):
-        if origin.host == target.host and places.repository(origin).holds(blob):
-            return Fate.MOUNT
+    others = (*reader.blob_origins(blob), *before.values())
+    # A push tries one repository of the same registry, the first that is known to have the blob.
+    source = next((other for other in others if other.host == target.host and other.name != target.name), None)
+    if source is not None and (source.name in before or places.repository(source).holds(blob)):
+        return Fate.MOUNT
     return Fate.UPLOAD
+
+
+def _clobbered(errand: Errand, moves: Sequence[Move]) -> Iterator[Finding]:
+    for move in moves:
+        if move.changes and move.old is not None:
+            message = (
+                f"{errand.repository.with_tag(move.tag)} is there already, and points to another image ({move.old})"
+            )
+            place = Place(str(errand.repository))
+            yield Finding("tag-moves", message, place, "push under a new tag, or without --no-clobber")

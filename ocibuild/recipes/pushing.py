@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ocibuild.assembly import destinations_of
+from ocibuild.assembly import destinations_of, names_of
 from ocibuild.checks.image_rules import ImageUnderCheck, check_image
 from ocibuild.checks.profiles import Profile, profile_for
 from ocibuild.errors import FindingsError, NotFoundError, RegistryError, StoreError
@@ -22,6 +22,7 @@ from ocibuild.oci.reference import Reference, tags_by_repository
 from ocibuild.plan import Plan
 from ocibuild.recipes.pace import UploadPace
 from ocibuild.recipes.places import Places
+from ocibuild.store.places import open_location
 from ocibuild.transfer import Manner, Transferred, transfer
 
 UPLOADS = 4  # at once: what registries bear well
@@ -139,9 +140,9 @@ def _run(ways: Sequence[Errand], reader: ImageReader, places: Places, terms: Ter
 
 
 def _carry_out(errand: Errand, reader: ImageReader, places: Places, terms: Terms) -> Pushed:
-    emit = UploadPace(places.emit, terms.profile_of(errand.repository))
-    manner = Manner(terms.jobs, emit, Stage.SEND, errand.titles)
-    done = transfer(errand.root, reader, places.repository(errand.repository), errand.tags, manner)
+    manner = Manner(terms.jobs, places.emit, Stage.SEND, errand.titles)
+    with places.heard_by(UploadPace(places.emit, terms.profile_of(errand.repository), places.clock)):
+        done = transfer(errand.root, reader, places.repository(errand.repository), errand.tags, manner)
     return Pushed(errand.repository.with_digest(errand.digest), errand.tags, done)
 
 
@@ -165,10 +166,12 @@ def _refuse_moves(errand: Errand, places: Places) -> None:
 
 
 def _find_built(plan: Plan, reader: ImageReader, output: LocalLocation) -> Descriptor:
-    """What `build` put into `output` for this plan."""
-    name = next(iter((*map(str, plan.references), *plan.tags)), str(plan.image) if plan.image else None)
+    """What `build` put into `output` for this plan: what has exactly its name, else what its name means there."""
+    name = next(iter(names_of(plan)), None)
+    key = plan.image.name if plan.image else "", plan.tags[0] if plan.tags else ""
     try:
-        return reader.resolve(name)
+        exact = (entry.descriptor for entry in open_location(output).entries() if entry.key == key)
+        return next(exact, None) or reader.resolve(name)
     except (NotFoundError, StoreError) as error:
         raise NotFoundError(
             f"{name or 'the image'} is not in {output}", where=error.where, hint="run `ocibuild build` first"

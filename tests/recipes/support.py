@@ -1,0 +1,121 @@
+"""What the tests of recipes share: specs as text, places without credentials and waits, and the events that were told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ocibuild import api
+from ocibuild.events import Advanced, Event, Finished, Noted, Stage, Started
+from ocibuild.findings import Finding
+from ocibuild.oci.location import Location, RegistryLocation, parse_location, parse_output
+from ocibuild.oci.reference import Reference, parse_reference
+from ocibuild.plan import Plan
+from ocibuild.registry.credentials import ANONYMOUS
+from tests.fake_registry import BASE, FakeRegistry, Record
+
+HEAD = "apiVersion: ocibuild/v1\n"
+FACTS = api.Facts(environ={}, git=lambda directory: {})
+HELLO = """
+layers:
+  - name: app
+    files: [{text: "hello from {{ platform.arch }}", to: /hello}]
+"""
+
+
+@dataclass
+class Desk:
+    """A directory to build in, the places of one command, and all that they told."""
+
+    directory: Path
+    places: api.Places
+    events: list[Event]
+    waits: list[float] = field(default_factory=list)
+
+    def load(self, *specs: str, **overrides: Any) -> tuple[Plan, ...]:
+        """The plans of specs whose first line is left out."""
+        file = self.directory / "ocibuild.yaml"
+        file.write_text("---\n".join(HEAD + text + "\n" for text in specs))
+        return api.load([file], api.Overrides(**overrides), FACTS)
+
+    def build(self, *specs: str, to: str = "layout", sparse: bool = False, **overrides: Any) -> tuple[api.Built, ...]:
+        """Builds specs into a layout (or, with its kind, an archive) in the directory."""
+        plans = self.load(*specs, **overrides)
+        return api.build(plans, self.output(to), self.places, self_contained=not sparse, jobs=2)
+
+    def push(self, *destinations: str, of: str = "layout", **terms: Any) -> tuple[api.Pushed, ...]:
+        """Pushes what was built of the specs that were loaded last."""
+        return api.push_plans(self.plans(), self.output(of), references(destinations), self.places, api.Terms(**terms))
+
+    def plan(self, *destinations: str, of: str = "layout", **terms: Any) -> tuple[api.PushPlan, ...]:
+        """What such a push would do."""
+        return api.plan_push(self.plans(), self.output(of), references(destinations), self.places, api.Terms(**terms))
+
+    def plans(self) -> tuple[Plan, ...]:
+        """The plans of the specs that were loaded last."""
+        return api.load([self.directory / "ocibuild.yaml"], api.Overrides(), FACTS)
+
+    def output(self, to: str) -> Any:
+        """`layout`, or `oci-archive:image.tar`: a place in the directory."""
+        kind, colon, name = to.partition(":")
+        return parse_output(f"{kind}:{self.directory / name}" if colon else f"oci:{self.directory / to}")
+
+    def at(self, text: str) -> Location:
+        """A place in the directory, or a registry's reference, as the command line reads it."""
+        kind, colon, rest = text.partition(":")
+        local = colon and kind in ("oci", "oci-archive", "docker-archive")
+        return parse_location(f"{kind}:{self.directory / rest}" if local else text)
+
+    def path(self, name: str = "layout") -> Path:
+        return self.directory / name
+
+    def done(self, stage: Stage) -> list[tuple[str, str]]:
+        """Subject and outcome of every task of a stage that has ended."""
+        outcomes = {event.task: event.outcome for event in self.events if isinstance(event, Finished)}
+        begun = [event for event in self.events if isinstance(event, Started) and event.stage is stage]
+        return [(event.subject, outcomes[event.task]) for event in begun]
+
+    def advanced(self) -> dict[str, tuple[int | None, int]]:
+        """For every task: its size as it was announced, and the sum of its progress."""
+        totals = {event.task: event.total for event in self.events if isinstance(event, Started)}
+        steps = [event for event in self.events if isinstance(event, Advanced)]
+        return {
+            task: (totals.get(task), sum(s.amount for s in steps if s.task == task)) for task in {s.task for s in steps}
+        }
+
+    @property
+    def warnings(self) -> list[str]:
+        return [event.message for event in self.events if isinstance(event, Noted) and event.warning]
+
+
+def open_desk(directory: Path, clock: Callable[[], float] = lambda: 0.0, **settings: Any) -> Desk:
+    """A desk, anonymous unless `settings` has credentials. Its places are to be closed."""
+    events: list[Event] = []
+    waits: list[float] = []
+    chosen = {"credentials": lambda _: ANONYMOUS, "sleep": waits.append, **settings}
+    places = api.Places(api.Settings(**chosen), events.append, clock)
+    return Desk(directory, places, events, waits)
+
+
+def references(texts: Sequence[str]) -> tuple[Reference, ...]:
+    return tuple(map(parse_reference, texts))
+
+
+def at_registry(text: str) -> RegistryLocation:
+    return RegistryLocation(parse_reference(text))
+
+
+def asked(registry: FakeRegistry) -> list[str]:
+    """All requests but the greeting, as `METHOD path` in their order."""
+    return [f"{record.method} {record.path}" for record in records(registry)]
+
+
+def records(registry: FakeRegistry) -> list[Record]:
+    """All requests but the greeting."""
+    return [record for record in registry.requests() if record.path != BASE]
+
+
+def rules(findings: Sequence[Finding]) -> list[str]:
+    return [finding.rule for finding in findings]
