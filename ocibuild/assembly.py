@@ -10,7 +10,7 @@ from ocibuild.errors import UsageError
 from ocibuild.image import BaseImage, PlatformImage, assemble, assemble_index
 from ocibuild.oci.blobs import BlobSource, ImageReader, ImageSink
 from ocibuild.oci.descriptor import Descriptor, describe
-from ocibuild.oci.location import Location
+from ocibuild.oci.location import Location, name_in
 from ocibuild.oci.platform import Platform
 from ocibuild.oci.reference import Reference
 from ocibuild.plan import BuiltLayer, LayerPlan, Plan, PlatformPlan
@@ -34,15 +34,23 @@ class Built:
 
 
 def read_bases(plans: Sequence[Plan], reader_of: Callable[[Location], ImageReader]) -> Bases:
-    """The base of every platform that has one; what several ask for is read once."""
+    """The base of every platform that has one; what several ask for is read once.
+
+    A name is looked up once, too: platforms of one image never stand on two versions of a base whose tag moves meanwhile.
+    """
+    opened: dict[Location, tuple[ImageReader, Descriptor]] = {}
     known: dict[tuple[Location, Platform], BaseImage] = {}
     bases: dict[PlatformPlan, BaseImage] = {}
     for part in (part for plan in plans for part in plan.platforms):
-        if part.base is not None:
-            key = part.base, part.platform
-            if key not in known:
-                known[key] = read_base(reader_of(part.base), part.base, part.platform, part.base_origin)
-            bases[part] = known[key]
+        if part.base is None:
+            continue
+        if part.base not in opened:
+            reader = reader_of(part.base)
+            opened[part.base] = reader, reader.resolve(name_in(part.base))
+        key = part.base, part.platform
+        if key not in known:
+            known[key] = read_base(*opened[part.base], part.base, part.platform, part.base_origin)
+        bases[part] = known[key]
     return bases
 
 

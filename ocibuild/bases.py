@@ -6,15 +6,20 @@ from ocibuild.errors import BuildError, NotFoundError
 from ocibuild.graph import find_manifest, read_config
 from ocibuild.image import BaseImage
 from ocibuild.oci.blobs import ImageReader
-from ocibuild.oci.location import Location, RegistryLocation, name_in
+from ocibuild.oci.descriptor import Descriptor
+from ocibuild.oci.location import Location, RegistryLocation
 from ocibuild.oci.platform import Platform
 from ocibuild.plan import Origin
 
 
-def read_base(reader: ImageReader, location: Location, platform: Platform, origin: Origin | None) -> BaseImage:
-    """The base at `location` for `platform`. BuildError, saying which platforms there are, if it has none for it."""
+def read_base(
+    reader: ImageReader, top: Descriptor, location: Location, platform: Platform, origin: Origin | None
+) -> BaseImage:
+    """The base for `platform` out of `top`, which is what `location` leads to.
+
+    BuildError, saying which platforms there are, if it has none for it.
+    """
     where = str(origin) if origin else None
-    top = reader.resolve(name_in(location))
     try:
         _, manifest = find_manifest(reader, top, platform)
     except NotFoundError as error:
