@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ocibuild.errors import NotFoundError
 from ocibuild.oci.blobs import BlobReader, ImageReader
 from ocibuild.oci.descriptor import Descriptor
+from ocibuild.oci.digest import Digest
 from ocibuild.oci.reference import Reference
 
 Lend = Callable[[Reference], BlobReader]
@@ -30,6 +31,9 @@ class BorrowingReader:
 
     def blob_origins(self, descriptor: Descriptor) -> Sequence[Reference]:
         return self._place.blob_origins(descriptor)
+
+    def referrers(self, subject: Digest, artifact_type: str | None = None) -> tuple[Descriptor, ...]:
+        return self._place.referrers(subject, artifact_type)
 
     def open_blob(self, descriptor: Descriptor) -> Iterator[bytes]:
         """The blob from the place itself, else from the first origin that has it. NotFoundError if none does."""

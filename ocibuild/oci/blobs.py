@@ -51,6 +51,13 @@ class ImageReader(BlobReader, Protocol):
         """Repositories that are known to hold this blob, from which a registry may mount it; possibly none."""
         ...
 
+    def referrers(self, subject: Digest, artifact_type: str | None = None) -> tuple[Descriptor, ...]:
+        """What refers to a manifest, each once, with its artifactType and annotations; of one artifact type if that is given.
+
+        The manifest itself need not be there. Nor need what is listed, and it may turn out to refer to something else.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class BlobSource:
@@ -69,7 +76,7 @@ class ImageSink(Protocol):
         ...
 
     def put_manifest(self, descriptor: Descriptor, raw: bytes) -> Outcome:
-        """Hold a manifest or index under its digest."""
+        """Hold a manifest or index under its digest. One that has a subject is listed among the subject's referrers."""
         ...
 
     def tag(self, descriptor: Descriptor, raw: bytes, name: str) -> None:

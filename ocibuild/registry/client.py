@@ -26,15 +26,19 @@ _OCTETS = "application/octet-stream"
 _PAGE = 1000  # ECR refuses more (ggcr#1091)
 _MOST_PAGES = 10_000
 _PAGE_LIMIT = 8 * 1024 * 1024
+_REFERRERS_LIMIT = 64 * 1024 * 1024
+# distribution-spec says 404; others say so in other ways. Not 403: who may not look must not read that there is nothing.
+_NO_SUCH_API = frozenset({400, 401, 404, 405, 406, 501})
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestHead:
-    """What the header of a reply claims about a manifest; each may be missing."""
+    """What the header of a reply claims about a manifest; each may be missing. `subject` is whose referrers list it now."""
 
     digest: Digest | None
     media_type: str | None
     size: int | None
+    subject: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,25 +103,37 @@ class Client:
 
     def tag_pages(self) -> Iterator[list[str]]:
         """The tags, a page at a time, in the registry's order. RegistryError for pages that go in circles."""
-        target, seen = f"{self._base}/tags/list?n={_PAGE}", set[str]()
-        while target:
-            if target in seen or len(seen) >= _MOST_PAGES:
-                raise RegistryError(f"the list of tags of {self._reference.name} has no end")
-            seen.add(target)
-            with self._send("GET", target, self.pull, 200, purpose=Purpose.LINK) as answer:
-                document, target = _document(answer), self._next_page(answer)
-            tags = document.get("tags") or []
+        for page, url in self._pages(f"tags/list?n={_PAGE}", f"the list of tags of {self._reference.name}"):
+            tags = _document(page, url).get("tags") or []
             yield [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
 
-    def referrers(self, digest: Digest) -> bytes | None:
-        """The index of what refers to a manifest, as the registry's API gives it; None where there is no such API."""
+    def referrers(self, digest: Digest, artifact_type: str | None = None) -> list[bytes] | None:
+        """The indexes, one a page, of what refers to a manifest (the registry may leave out other artifact types, and may
+        not), as its API gives them; None where there is no such API."""
+        query = f"?artifactType={quote(artifact_type, safe='')}" if artifact_type else ""
+        pages: list[bytes] = []
+        subject = f"the list of what refers to {self._reference.name}@{digest}"
         try:
-            with self._call("GET", f"referrers/{digest}", self.pull, headers=_ACCEPT) as answer:
-                return read_at_most(answer, _PAGE_LIMIT)
+            for page, _ in self._pages(f"referrers/{digest}{query}", subject, headers=_ACCEPT):
+                pages.append(page)
+                if sum(map(len, pages)) > _REFERRERS_LIMIT:
+                    raise RegistryError(f"{subject} has no end")
         except RefusedError as problem:
-            if problem.refusal.status in (400, 401, 404, 405):
+            if not pages and problem.refusal.status in _NO_SUCH_API:
                 return None
             raise
+        return pages
+
+    def _pages(self, path: str, subject: str, **facts: Any) -> Iterator[tuple[bytes, str]]:
+        """Each page of a list, and its address."""
+        target, seen = f"{self._base}/{path}", set[str]()
+        while target:
+            if target in seen or len(seen) >= _MOST_PAGES:
+                raise RegistryError(f"{subject} has no end")
+            seen.add(target)
+            with self._send("GET", target, self.pull, 200, purpose=Purpose.LINK, **facts) as answer:
+                page, url, target = read_at_most(answer, _PAGE_LIMIT), answer.url, self._next_page(answer)
+            yield page, url
 
     # Blobs
 
@@ -220,6 +236,7 @@ def _manifest_head(answer: Answer) -> ManifestHead:
         digest=_digest(answer.header("Docker-Content-Digest")),
         media_type=(answer.header("Content-Type") or "").partition(";")[0].strip() or None,
         size=_number(answer.header("Content-Length")),
+        subject=_digest(answer.header("OCI-Subject")),
     )
 
 
@@ -240,11 +257,11 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and len(text) <= 18 and text.isascii() and text.isdigit() else None
 
 
-def _document(answer: Answer) -> dict[str, Any]:
+def _document(page: bytes, url: str) -> dict[str, Any]:
     try:
-        document = json.loads(read_at_most(answer, _PAGE_LIMIT))
+        document = json.loads(page)
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise RegistryError("the list of tags is not a JSON object", where=f"GET {redact_url(answer.url)}")
+        raise RegistryError("the list of tags is not a JSON object", where=f"GET {redact_url(url)}")
     return document

@@ -77,6 +77,12 @@ ADVICE = (
     Advice(
         "this registry has deletion switched off", methods=("DELETE",), statuses=(400, 403, 405), codes=("UNSUPPORTED",)
     ),
+    Advice(  # distribution 2.8 takes a tag for a malformed digest
+        "this registry deletes by digest only: `ocibuild digest` shows the image's, with which all its tags go",
+        methods=("DELETE",),
+        statuses=(400,),
+        codes=("DIGEST_INVALID",),
+    ),
     Advice(
         "this registry has deletion switched off, or deletes by digest only", methods=("DELETE",), statuses=(400, 405)
     ),

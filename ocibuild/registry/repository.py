@@ -16,10 +16,12 @@ from ocibuild.oci.digest import Digest, parse_digest, sha256, verified, verify_b
 from ocibuild.oci.documents import parse_document
 from ocibuild.oci.media_type import ACCEPTED
 from ocibuild.oci.reference import Reference, parse_tag
+from ocibuild.oci.referrers import Referral, referral_in
 from ocibuild.registry.auth import Access
 from ocibuild.registry.client import Client, ManifestHead
 from ocibuild.registry.download import Download
 from ocibuild.registry.host import Host
+from ocibuild.registry.referrers import Referrers
 from ocibuild.registry.refusal import RefusedError
 from ocibuild.registry.upload import Upload
 
@@ -36,6 +38,7 @@ class Repository:
         self.reference = Reference(reference.host, reference.repository)
         self._host = host
         self._client = Client(host, self.reference)
+        self._referrers = Referrers(host, self._client, self.reference)
         self._blobs: dict[Digest, Future[Outcome]] = {}
         self._lock = threading.Lock()
 
@@ -104,6 +107,10 @@ class Repository:
             )
         return self._host.run(lambda: self._client.has_blob(digest, self._client.pull), subject)
 
+    def referrers(self, subject: Digest, artifact_type: str | None = None) -> tuple[Descriptor, ...]:
+        """What refers to a manifest, each once: by the registry's API, or by the tag that stands in for it."""
+        return self._referrers.of(subject, artifact_type)
+
     # Writing
 
     def put_blob(self, source: BlobSource) -> Outcome:
@@ -128,13 +135,19 @@ class Repository:
         return outcome
 
     def put_manifest(self, descriptor: Descriptor, raw: bytes) -> Outcome:
-        """Hold a manifest or index under its digest; what it names must be there."""
+        """Hold a manifest or index under its digest; what it names must be there, but not its subject, whose referrers list
+        it from then on."""
         name = str(descriptor.digest)
         subject = f"to take {self._named(name)}"
-        if self._host.run(lambda: self._client.head_manifest(name, self._client.push), subject) is not None:
-            return Outcome.EXISTS
-        self._host.run(lambda: self._client.put_manifest(name, descriptor.media_type, raw), subject)
-        return Outcome.SENT
+        referral = referral_in(descriptor, raw)
+        present = self._host.run(lambda: self._client.head_manifest(name, self._client.push), subject)
+        was_there = present is not None and present.media_type is not None  # without: a registry that knows no HEAD
+        if not was_there:
+            present = self._host.run(lambda: self._client.put_manifest(name, descriptor.media_type, raw), subject)
+        if referral is not None:
+            acknowledged = present.subject if present else None
+            self._referrers.enter(referral, acknowledged=acknowledged, was_there=was_there)
+        return Outcome.EXISTS if was_there else Outcome.SENT
 
     def tag(self, descriptor: Descriptor, raw: bytes, name: str) -> None:
         """Let a tag point to a manifest that the repository holds; nothing is sent if it does already.
@@ -153,11 +166,29 @@ class Repository:
         self._read_back(tag, descriptor.digest)
 
     def delete(self, name: str) -> None:
-        """Remove a tag, or (by digest) a manifest with all the tags that point to it."""
-        key = str(parse_digest(name)) if ":" in name else parse_tag(name)
+        """Remove a tag and nothing else, or (by digest) a manifest with all the tags that point to it.
+
+        A referrer that goes is struck off its subject's list, where clients keep that. NotFoundError if there is no such
+        thing; RegistryError where the registry does not delete, or no single tags.
+        """
+        digest = parse_digest(name) if ":" in name else None
+        key = str(digest) if digest else parse_tag(name)
+        referral = self._referral(digest) if digest else None
         self._host.run(lambda: self._client.delete_manifest(key), f"to delete {self._named(key)}")
+        if referral is not None:
+            self._referrers.strike(referral)
 
     # Parts of the above
+
+    def _referral(self, digest: Digest) -> Referral | None:
+        """What a manifest refers to; None also for one that is damaged or cannot be read: it may be removed all the same."""
+        name = self._named(str(digest))
+        try:
+            raw, head = self._read(str(digest), self._client.pull, f"to give {name}")
+            verify_bytes(raw, digest, len(raw), subject=name)
+            return referral_in(Descriptor(head.media_type or "", digest, len(raw)), raw)
+        except (IntegrityError, NotFoundError):
+            return None
 
     def _named(self, name: str) -> str:
         return f"{self.reference.name}{'@' if ':' in name else ':'}{name}"

@@ -87,6 +87,11 @@ class DockerArchive:
         del descriptor
         return ()
 
+    def referrers(self, subject: Digest, artifact_type: str | None = None) -> tuple[Descriptor, ...]:
+        """Nothing: the format has no place for them."""
+        del subject, artifact_type
+        return ()
+
     def _items(self) -> list[Any]:
         if _MANIFEST_FILE not in self._files:
             raise StoreError(f"{self.where} is no docker archive: it has no {_MANIFEST_FILE}")

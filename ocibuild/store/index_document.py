@@ -5,7 +5,7 @@ It is written canonically and sorted by name, so that equal images give equal by
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ocibuild.errors import IntegrityError
@@ -37,6 +37,11 @@ def with_entry(document: dict[str, Any], descriptor: Descriptor, *, subject: str
     entries.append((new, descriptor.to_json()))
     entries.sort(key=lambda pair: pair[0].key)
     return {**document, "manifests": [raw for _, raw in entries]}
+
+
+def without_entries(document: dict[str, Any], gone: Callable[[Entry], bool], *, subject: str) -> dict[str, Any]:
+    """`document` without the entries that `gone` says yes to."""
+    return {**document, "manifests": [raw for entry, raw in _entries(document, subject) if not gone(entry)]}
 
 
 def _entries(document: dict[str, Any], subject: str) -> list[tuple[Entry, Any]]:

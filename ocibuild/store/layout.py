@@ -7,11 +7,11 @@ were left in their registry, `ocibuild-origins.json`. The format allows both unk
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISREG
-from typing import Self
+from typing import Any, Self
 
 from ocibuild.errors import IntegrityError, NotFoundError, StoreError, UsageError
 from ocibuild.events import Emit, silent
@@ -19,10 +19,12 @@ from ocibuild.oci.blobs import BlobSource, Outcome
 from ocibuild.oci.codec import encode
 from ocibuild.oci.descriptor import Descriptor, describe
 from ocibuild.oci.digest import Digest, verified, verify_bytes
+from ocibuild.oci.media_type import OCI_INDEX
 from ocibuild.oci.reference import Reference
-from ocibuild.store.index_document import index_of, with_entry
+from ocibuild.oci.referrers import referral_in, referrers_tag, with_referrer, without_referrers
+from ocibuild.store.index_document import index_of, with_entry, without_entries
 from ocibuild.store.locking import exclusive
-from ocibuild.store.naming import full_reference, named
+from ocibuild.store.naming import Entry, digest_in, full_reference, is_called, named
 from ocibuild.store.origins import ORIGINS_FILE, ORIGINS_LIMIT, decode_origins, encode_origins, merge_origins
 from ocibuild.store.reading import (
     BLOBS,
@@ -113,9 +115,17 @@ class Layout(LayoutReader):
         return Outcome.SENT
 
     def put_manifest(self, descriptor: Descriptor, raw: bytes) -> Outcome:
-        """Hold a manifest or index under its digest. IntegrityError if `raw` is not what `descriptor` promises."""
+        """Hold a manifest or index under its digest. IntegrityError if `raw` is not what `descriptor` promises.
+
+        One with a subject is entered in the list of the subject's referrers, which is kept as a registry without an API
+        for them has it: under the tag of distribution-spec, "Referrers Tag Schema".
+        """
         verify_bytes(raw, descriptor.digest, descriptor.size, subject=f"manifest {descriptor.digest}")
-        return self.put_blob(BlobSource(descriptor, lambda: iter((raw,))))
+        outcome = self.put_blob(BlobSource(descriptor, lambda: iter((raw,))))
+        if referral := referral_in(descriptor, raw):
+            with self._exclusive():
+                self._change_referrers(referral.subject, lambda listed: with_referrer(listed, referral.referrer))
+        return outcome
 
     def put_bytes(self, raw: bytes, media_type: str) -> Descriptor:
         """Hold `raw` as a blob; its descriptor."""
@@ -146,8 +156,25 @@ class Layout(LayoutReader):
             raise NotFoundError(f"there is no manifest {descriptor.digest} in {self.where} to be named")
         entry = named(descriptor, reference=reference, tag=tag, annotations=annotations)
         with self._exclusive():
-            document = with_entry(self._read_index(), entry, subject=self._subject(INDEX_FILE))
-            write_file(self.path / INDEX_FILE, encode(document))
+            self._change_index(lambda index, subject: with_entry(index, entry, subject=subject))
+
+    def remove(self, name: str) -> tuple[Entry, ...]:
+        """List no more what is called `name`, a tag or a full reference, or has this digest; gives the entries that went.
+
+        A referrer that goes by its digest is struck off its subject's list too. Blobs stay where they are. NotFoundError
+        where there is nothing to remove, UsageError for a name that means several images.
+        """
+        digest = digest_in(name)
+        with self._exclusive():
+            image = self.resolve(name)
+            same = (each for each in self.entries() if each.descriptor.digest == image.digest)
+            gone = tuple(each for each in same if digest or is_called(each, name))
+            self._change_index(lambda index, subject: without_entries(index, gone.__contains__, subject=subject))
+            if digest is not None and self._strike(digest) and not gone:
+                gone = (Entry(None, None, image),)
+        if not gone:
+            raise NotFoundError(f"{self.where} does not list {digest}", hint="delete the index that it belongs to")
+        return gone
 
     def record_origins(self, origins: Mapping[Digest, Reference]) -> None:
         """Remember repositories that hold blobs, whether the layout has these blobs or not."""
@@ -158,6 +185,34 @@ class Layout(LayoutReader):
     def blob_origins(self, descriptor: Descriptor) -> Sequence[Reference]:
         """The repositories that were recorded for this blob, in the order of their names."""
         return self._origins().get(descriptor.digest, ())
+
+    def _change_index(self, change: Callable[[dict[str, Any], str], dict[str, Any]]) -> None:
+        """To be called by whoever holds the lock, as all that changes the index."""
+        document = self._read_index()
+        changed = change(document, self._subject(INDEX_FILE))
+        if changed != document:
+            write_file(self.path / INDEX_FILE, encode(changed))
+
+    def _change_referrers(self, subject: Digest, change: Callable[[bytes | None], bytes | None]) -> None:
+        tag = referrers_tag(subject)
+        lists = [entry for entry in self.entries() if entry.reference is None and entry.tag == tag]
+        before = self.read_manifest(lists[0].descriptor) if lists else None
+        after = change(before)
+        if after is not None and after != before:
+            entry = named(self.put_bytes(after, OCI_INDEX), tag=tag)
+            self._change_index(lambda index, where: with_entry(index, entry, subject=where))
+
+    def _strike(self, digest: Digest) -> bool:
+        """Take a referrer off its subject's list; whether it was on it."""
+        try:
+            descriptor = self.resolve(str(digest))
+            referral = referral_in(descriptor, self.read_manifest(descriptor))
+        except (NotFoundError, IntegrityError):
+            return False  # gone or damaged: then nobody can tell what it referred to
+        if referral is None or all(each.digest != digest for each in self.referrers(referral.subject)):
+            return False
+        self._change_referrers(referral.subject, lambda listed: listed and without_referrers(listed, {digest}))
+        return True
 
     def _origins(self) -> dict[Digest, tuple[Reference, ...]]:
         subject = self._subject(ORIGINS_FILE)

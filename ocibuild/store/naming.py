@@ -14,6 +14,7 @@ from ocibuild.errors import NotFoundError, UsageError
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest, parse_digest
 from ocibuild.oci.reference import Reference, parse_reference, parse_tag
+from ocibuild.oci.referrers import is_referrers_tag
 
 REF_NAME = "org.opencontainers.image.ref.name"
 IMAGE_NAME = "io.containerd.image.name"
@@ -100,12 +101,14 @@ def digest_in(name: str) -> Digest | None:
 
 
 def choose(entries: Sequence[Entry], name: str | None, *, where: str) -> Descriptor:
-    """The one image of `entries` that is called `name`, or (None) the only one there is.
+    """The one image of `entries` that is called `name`, or (None) the only one there is; lists of referrers do not count.
 
     A full reference, a repository or a tag will do, as long as it means one image: several names of one digest are one.
     NotFoundError or UsageError list what there is instead.
     """
-    found = [entry for entry in entries if name is None or _is_called(entry, name)]
+    if name is None:
+        entries = [entry for entry in entries if not is_referrers_tag(entry.tag)]
+    found = [entry for entry in entries if name is None or is_called(entry, name)]
     if not found:
         raise _not_found(entries, name, where)
     if len({entry.descriptor.digest for entry in found}) > 1:
@@ -114,7 +117,8 @@ def choose(entries: Sequence[Entry], name: str | None, *, where: str) -> Descrip
     return found[0].descriptor
 
 
-def _is_called(entry: Entry, name: str) -> bool:
+def is_called(entry: Entry, name: str) -> bool:
+    """Whether `name`, a full reference, a repository or a tag, means this entry."""
     if name == entry.tag:
         return True
     wanted = full_reference(name)

@@ -18,7 +18,9 @@ from ocibuild.oci.codec import MANIFEST_LIMIT, decode_object
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest, verified, verify_bytes
 from ocibuild.oci.documents import parse_document
+from ocibuild.oci.media_type import ACCEPTED
 from ocibuild.oci.reference import Reference
+from ocibuild.oci.referrers import of_type, referral_in, referrers_in, referrers_tag
 from ocibuild.store.index_document import INDEX_LIMIT, entries_of
 from ocibuild.store.naming import Entry, choose, digest_in
 from ocibuild.store.writing import disk_errors
@@ -143,6 +145,25 @@ class LayoutReader:
         """No repository: the format has no place for them."""
         del descriptor
         return ()
+
+    def referrers(self, subject: Digest, artifact_type: str | None = None) -> tuple[Descriptor, ...]:
+        """What refers to a manifest: by the list under the referrers tag (as we and regclient write it), and of all that the
+        index names (as oras writes it) what has this subject. A manifest that is missing is passed over."""
+        found = (referrer for entry in self.entries() for referrer in self._referrers_at(entry, subject))
+        return of_type(found, artifact_type)
+
+    def _referrers_at(self, entry: Entry, subject: Digest) -> Sequence[Descriptor]:
+        descriptor = entry.descriptor
+        if descriptor.media_type not in ACCEPTED:
+            return ()
+        try:
+            raw = self.read_manifest(descriptor)
+        except NotFoundError:
+            return ()
+        if entry.tag == referrers_tag(subject):
+            return referrers_in(raw, subject=self._subject(f"the list of referrers {entry.tag}"))
+        referral = referral_in(descriptor, raw)
+        return (referral.referrer,) if referral and referral.subject == subject else ()
 
     def _held_manifest(self, digest: Digest) -> Descriptor:
         subject = self._subject(f"manifest {digest}")
