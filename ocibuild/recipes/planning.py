@@ -98,9 +98,9 @@ def plan_push(
     terms: Terms = Terms(),
 ) -> tuple[PushPlan, ...]:
     """What `push_plans` with the same arguments would do, a plan for each image and repository, in the order of the push."""
-    reader = places.reader(output)
+    ways, reader = errands_of(plans, output, destinations, places, terms)
     planned: list[PushPlan] = []
-    for errand in errands_of(plans, output, reader, destinations, terms):
+    for errand in ways:
         planned.append(_plan(errand, reader, places, terms, planned))
     return tuple(planned)
 

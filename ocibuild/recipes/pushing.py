@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ from ocibuild.store.places import open_location
 from ocibuild.transfer import Manner, Transferred, transfer
 
 UPLOADS = 4  # at once: what registries bear well
+_BUILD_FIRST = "run `ocibuild build` first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +99,25 @@ def push_plans(
     UsageError where nothing says where to, NotFoundError where a plan was not built, FindingsError where an image breaks a
     rule: all before any request.
     """
-    reader = places.reader(output)
-    return _run(errands_of(plans, output, reader, destinations, terms), reader, places, terms)
+    ways, reader = errands_of(plans, output, destinations, places, terms)
+    return _run(ways, reader, places, terms)
 
 
 def errands_of(
-    plans: Sequence[Plan], output: LocalLocation, reader: ImageReader, destinations: Sequence[Reference], terms: Terms
-) -> tuple[Errand, ...]:
-    """Every way that pushing `plans` has to go."""
+    plans: Sequence[Plan], output: LocalLocation, destinations: Sequence[Reference], places: Places, terms: Terms
+) -> tuple[tuple[Errand, ...], ImageReader]:
+    """Every way that pushing `plans` has to go, and the place that all of them begin at."""
     targets = [destinations_of(plan, destinations, by_digest=terms.by_digest) for plan in plans]
+    if not os.path.exists(output.path):
+        raise NotFoundError(f"{output} does not exist", hint=_BUILD_FIRST)
+    reader = places.reader(output)
     images = [_find_built(plan, reader, output) for plan in plans]
-    return tuple(
+    ways = tuple(
         errand
         for image, references in zip(images, targets, strict=True)
         for errand in errands(image, reader, references, terms)
     )
+    return ways, reader
 
 
 def errands(
@@ -174,5 +180,5 @@ def _find_built(plan: Plan, reader: ImageReader, output: LocalLocation) -> Descr
         return next(exact, None) or reader.resolve(name)
     except (NotFoundError, StoreError) as error:
         raise NotFoundError(
-            f"{name or 'the image'} is not in {output}", where=error.where, hint="run `ocibuild build` first"
+            f"{name or 'the image'} is not in {output}", where=error.where, hint=_BUILD_FIRST
         ) from error

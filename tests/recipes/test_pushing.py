@@ -1,0 +1,366 @@
+"""push: checks before any request, then blobs, manifests, tags; what is there already is not sent again."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ocibuild import api
+from ocibuild.errors import AuthError, FindingsError, IntegrityError, NotFoundError, RegistryError, UsageError
+from ocibuild.events import Stage
+from ocibuild.oci.blobs import Outcome
+from ocibuild.oci.codec import encode
+from ocibuild.oci.descriptor import Descriptor
+from ocibuild.oci.digest import sha256
+from ocibuild.oci.media_type import OCI_CONFIG, OCI_FOREIGN_LAYER, OCI_LAYER, OCI_MANIFEST
+from ocibuild.oci.reference import parse_reference
+from ocibuild.store.layout import Layout
+from tests.fake_registry import BLOBS, MANIFESTS, SESSIONS, UPLOADS, FakeRegistry, error
+from tests.fake_registry.fixtures import Run
+from tests.recipes.conftest import OpenDesk
+from tests.recipes.support import HELLO, Desk, records, rules
+
+MULTI = "platforms: [linux/amd64, linux/arm64]\n"
+SECOND = "  - {name: second, files: [{text: second, to: /second}]}\n"
+
+
+def for_registry(registry: FakeRegistry, name: str = "team/app", tags: str = "v1") -> str:
+    return f"image: {registry.host}/{name}\ntags: [{tags}]\n{HELLO}"
+
+
+def store_image(layout: Layout, *layers: Descriptor, **annotations: str) -> Descriptor:
+    """An image whose layers are only described."""
+    config = {
+        "os": "linux",
+        "architecture": "amd64",
+        "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "0" * 64] * len(layers)},
+    }
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": layout.put_bytes(encode(config), OCI_CONFIG).to_json(),
+        "layers": [layer.to_json() for layer in layers],
+        "annotations": annotations,
+    }
+    return layout.put_bytes(encode(manifest), OCI_MANIFEST)
+
+
+# The way of an image
+
+
+def test_what_was_built_arrives_and_is_named(desk: Desk, fake_registry: FakeRegistry) -> None:
+    (built,) = desk.build(MULTI + for_registry(fake_registry, tags="v1, latest"))
+    (pushed,) = desk.push()
+    digest = str(built.descriptor.digest)
+    assert fake_registry.tags("team/app") == {"v1": digest, "latest": digest}
+    assert str(pushed.reference) == f"{fake_registry.host}/team/app@{digest}"
+    assert pushed.tags == ("v1", "latest")
+    assert pushed.transferred.sent_bytes == sum(descriptor.size for descriptor, _ in pushed.transferred.outcomes)
+    assert fake_registry.open_sessions == 0
+
+
+def test_blobs_come_before_manifests_children_before_the_index_and_tags_last(
+    desk: Desk, fake_registry: FakeRegistry
+) -> None:
+    (built,) = desk.build(MULTI + for_registry(fake_registry))
+    desk.push()
+    puts = [record for record in records(fake_registry) if record.method == "PUT"]
+    stored = [record.path.rpartition("/")[2] for record in puts if "/manifests/" in record.path]
+    assert all("/blobs/uploads/" in record.path for record in puts[:4])
+    assert stored == [*(str(image.descriptor.digest) for image in built.images), str(built.descriptor.digest), "v1"]
+    last = records(fake_registry)[-1]
+    assert (last.method, last.path, last.status) == ("HEAD", "/v2/team/app/manifests/v1", 200)
+
+
+def test_each_digest_travels_once(desk: Desk, fake_registry: FakeRegistry) -> None:
+    """The layer that both platforms share, too."""
+    desk.build(MULTI + for_registry(fake_registry) + SECOND)
+    desk.push()
+    bodies = [record.body_digest for record in fake_registry.requests("PUT", SESSIONS)]
+    assert len(bodies) == len(set(bodies)) == 5  # two layers of their own, one shared, two configs
+
+
+def test_a_second_push_sends_nothing(new_desk: OpenDesk, fake_registry: FakeRegistry) -> None:
+    first = new_desk()
+    first.build(MULTI + for_registry(fake_registry, tags="v1, latest"))
+    first.push()
+    fake_registry.forget()
+    (pushed,) = new_desk().push()
+    assert {outcome for _, outcome in pushed.transferred.outcomes} == {Outcome.EXISTS}
+    assert pushed.transferred.sent_bytes == 0
+    assert {record.method for record in records(fake_registry)} == {"HEAD"}
+    assert fake_registry.count("HEAD", BLOBS) == 4
+    assert fake_registry.count("HEAD", MANIFESTS) == 3 + 2  # each by digest, and each tag
+
+
+def test_layers_have_the_names_of_the_spec_in_progress(desk: Desk, fake_registry: FakeRegistry) -> None:
+    desk.build(for_registry(fake_registry) + SECOND)
+    desk.push()
+    subjects = [subject for subject, _ in desk.done(Stage.SEND)]
+    assert {"app", "second"} < set(subjects)
+    assert desk.done(Stage.TAG) == [("v1", "tagged")]
+
+
+def test_progress_adds_up_to_the_size_of_each_blob(desk: Desk, fake_registry: FakeRegistry) -> None:
+    fake_registry.on("PUT", SESSIONS).reset_after(10)
+    desk.build(for_registry(fake_registry))
+    desk.events.clear()
+    desk.push()
+    steps = desk.advanced()
+    assert len(steps) == 2
+    assert all(total == done for total, done in steps.values())
+
+
+@pytest.mark.parametrize("of", ["oci-archive:image.tar", "docker-archive:image.tar"])
+def test_archives_are_pushed_as_layouts_are(desk: Desk, fake_registry: FakeRegistry, of: str) -> None:
+    (built,) = desk.build(for_registry(fake_registry), to=of)
+    (pushed,) = desk.push(of=of)
+    assert fake_registry.tags("team/app") == {"v1": str(pushed.reference.digest)}
+    # A docker-archive has no manifest and no packed layers: it is another manifest over the same config.
+    same = pushed.reference.digest == built.descriptor.digest
+    assert same is of.startswith("oci-archive")
+    assert fake_registry.blob("team/app", str(built.images[0].config_descriptor.digest)) is not None
+
+
+def test_uploads_run_side_by_side(desk: Desk, fake_registry: FakeRegistry) -> None:
+    """As many as `jobs` allows: each PUT waits here until four of them are under way."""
+    layers = "".join(f"  - {{name: l{n}, files: [{{text: '{n}', to: /{n}}}]}}\n" for n in range(7))
+    desk.build(f"image: {fake_registry.host}/team/app\ntags: [v1]\nlayers:\n{layers}")
+    four = threading.Barrier(4)
+    fake_registry.on("PUT", SESSIONS, times=8).call(lambda _: four.wait(timeout=10))
+    desk.push()
+    assert not four.broken
+    assert fake_registry.connections >= 4
+
+
+# Checks
+
+
+def test_findings_stop_a_push_before_any_request(desk: Desk, fake_registry: FakeRegistry) -> None:
+    desk.build(f"metadata: {{description: {'x' * 513}}}\n{for_registry(fake_registry)}")
+    with pytest.raises(FindingsError) as caught:
+        desk.push()
+    assert rules(caught.value.findings) == ["description-too-long", "description-too-long"]
+    assert "not pushed" in caught.value.what
+    assert fake_registry.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("layer", "rule"),
+    [
+        (Descriptor(f"{OCI_LAYER}+gzip", sha256(b"large"), 10**10 + 1), "layer-too-large"),
+        (Descriptor(f"{OCI_FOREIGN_LAYER}+gzip", sha256(b"foreign"), 100), "foreign-layer-without-urls"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_no_registry_would_take_is_not_offered(
+    desk: Desk, fake_registry: FakeRegistry, layer: Descriptor, rule: str
+) -> None:
+    layout = Layout.create(desk.path())
+    image = store_image(layout, layer)
+    with pytest.raises(FindingsError) as caught:
+        api.push(image, layout, [parse_reference(f"{fake_registry.host}/team/app:v1")], desk.places)
+    assert rules(caught.value.findings) == [rule]
+    assert fake_registry.connections == 0
+
+
+def test_one_bad_image_stops_the_good_ones_beside_it(desk: Desk, fake_registry: FakeRegistry) -> None:
+    bad = f"metadata: {{licenses: {'x' * 257}}}\n{for_registry(fake_registry, 'team/bad')}"
+    desk.build(for_registry(fake_registry), bad)
+    with pytest.raises(FindingsError, match="team/bad is not pushed"):
+        desk.push()
+    assert fake_registry.connections == 0
+
+
+def test_the_profile_of_the_terms_counts(desk: Desk, fake_registry: FakeRegistry) -> None:
+    strict = api.profile_named("generic")
+    desk.build(f"metadata: {{description: short}}\n{for_registry(fake_registry)}")
+    with pytest.raises(FindingsError, match="breaks the rules of profile strict"):
+        desk.push(profile=replace(strict, name="strict", description_length=3))
+    assert fake_registry.connections == 0
+
+
+# Destinations
+
+
+def test_a_destination_takes_the_place_of_the_spec(desk: Desk, fake_registry: FakeRegistry) -> None:
+    desk.build(f"image: ghcr.io/octocat/app\ntags: [v1, latest]\n{HELLO}")
+    (pushed,) = desk.push(f"{fake_registry.host}/other/name")
+    assert pushed.tags == ("v1", "latest")
+    assert list(fake_registry.tags("other/name")) == ["v1", "latest"]
+
+
+def test_a_destination_with_a_tag_gets_that_tag_alone(desk: Desk, fake_registry: FakeRegistry) -> None:
+    desk.build(f"tags: [v1, latest]\n{HELLO}")
+    desk.push(f"{fake_registry.host}/other/name:nightly")
+    assert list(fake_registry.tags("other/name")) == ["nightly"]
+
+
+def test_several_destinations_get_the_same_digest(desk: Desk, fake_registry: FakeRegistry, running: Run) -> None:
+    second = running(FakeRegistry())
+    (built,) = desk.build(HELLO)
+    here, there = f"{fake_registry.host}/team/app", f"{second.host}/mirror/app"
+    pushed = desk.push(f"{here}:v1", f"{here}:latest", f"{there}:v1")
+    assert [(str(one.reference), one.tags) for one in pushed] == [
+        (f"{here}@{built.descriptor.digest}", ("v1", "latest")),
+        (f"{there}@{built.descriptor.digest}", ("v1",)),
+    ]
+    assert second.tags("mirror/app") == {"v1": str(built.descriptor.digest)}
+
+
+def test_what_one_destination_has_the_next_one_of_its_registry_mounts(desk: Desk, fake_registry: FakeRegistry) -> None:
+    desk.build(HELLO)
+    _, second = desk.push(f"{fake_registry.host}/team/one:v1", f"{fake_registry.host}/team/two:v1")
+    assert {outcome for _, outcome in second.transferred.outcomes} == {Outcome.MOUNTED}
+    assert fake_registry.count("PUT", SESSIONS) == 2
+
+
+def test_several_images_go_to_their_own_places(desk: Desk, fake_registry: FakeRegistry) -> None:
+    built = desk.build(for_registry(fake_registry, "team/one"), for_registry(fake_registry, "team/two", "v2"))
+    assert [one.reference.repository for one in desk.push()] == ["team/one", "team/two"]
+    assert fake_registry.tags("team/one") == {"v1": str(built[0].descriptor.digest)}
+    assert fake_registry.tags("team/two") == {"v2": str(built[1].descriptor.digest)}
+
+
+@pytest.mark.parametrize(
+    ("spec", "destinations", "terms", "message"),
+    [
+        ("tags: [v1]\n", (), {}, "nowhere to push to"),
+        ("image: localhost:1/app\n", (), {}, "no tag to push"),
+        ("", ("localhost:1/app",), {}, "no tag to push"),
+        ("", (), {"by_digest": True}, "nowhere to push to"),
+    ],
+)
+def test_a_push_that_leads_nowhere_says_what_is_missing(
+    desk: Desk, spec: str, destinations: tuple[str, ...], terms: dict[str, Any], message: str
+) -> None:
+    desk.build(spec + HELLO)
+    with pytest.raises(UsageError, match=message) as caught:
+        desk.push(*destinations, **terms)
+    assert "ocibuild.yaml:1:1" in (caught.value.where or "")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("of", ["layout", "oci-archive:image.tar"])
+def test_what_was_not_built_is_not_pushed(desk: Desk, fake_registry: FakeRegistry, of: str) -> None:
+    desk.load(for_registry(fake_registry))
+    with pytest.raises(NotFoundError, match="does not exist") as caught:
+        desk.push(of=of)
+    assert caught.value.hint == "run `ocibuild build` first"
+    assert fake_registry.connections == 0
+
+
+def test_another_image_in_the_layout_is_not_taken_for_it(desk: Desk, fake_registry: FakeRegistry) -> None:
+    desk.build(for_registry(fake_registry, "team/other"))
+    desk.load(for_registry(fake_registry))
+    with pytest.raises(NotFoundError, match="is not in oci:") as caught:
+        desk.push()
+    assert caught.value.hint == "run `ocibuild build` first"
+    assert fake_registry.connections == 0
+
+
+@pytest.mark.parametrize("spec", ["tags: [v1]\n", "image: localhost/app\n", ""], ids=["tag", "image", "no name"])
+def test_an_image_is_found_by_exactly_its_own_name(desk: Desk, fake_registry: FakeRegistry, spec: str) -> None:
+    """Beside images of the same tag, and of the same repository under a tag."""
+    for other in ("image: localhost/app\ntags: [v1]\n", "image: localhost/b\ntags: [v1]\n"):
+        desk.build(other + HELLO)
+    (built,) = desk.build(spec + HELLO.replace("hello from", "the one from"))
+    (pushed,) = desk.push(f"{fake_registry.host}/team/app:pushed")
+    assert pushed.reference.digest == built.descriptor.digest
+
+
+@pytest.mark.parametrize("spec", ["tags: [v1]\n", "image: localhost/app\n", ""], ids=["tag", "image", "no name"])
+def test_an_image_of_any_name_is_found_in_an_archive(desk: Desk, fake_registry: FakeRegistry, spec: str) -> None:
+    (built,) = desk.build(spec + HELLO, to="oci-archive:image.tar")
+    (pushed,) = desk.push(f"{fake_registry.host}/team/app:pushed", of="oci-archive:image.tar")
+    assert pushed.reference.digest == built.descriptor.digest
+
+
+# Terms
+
+
+def test_by_digest_leaves_tags_alone(desk: Desk, fake_registry: FakeRegistry) -> None:
+    (built,) = desk.build(for_registry(fake_registry))
+    (pushed,) = desk.push(by_digest=True)
+    assert fake_registry.tags("team/app") == {}
+    assert pushed.tags == ()
+    assert fake_registry.manifest("team/app", str(built.descriptor.digest)) is not None
+
+
+def test_by_digest_needs_no_tag(desk: Desk, fake_registry: FakeRegistry) -> None:
+    desk.build(HELLO)
+    (pushed,) = desk.push(f"{fake_registry.host}/team/app", by_digest=True)
+    assert fake_registry.manifest("team/app", str(pushed.reference.digest)) is not None
+
+
+def test_no_clobber_moves_no_tag_and_sends_nothing(new_desk: OpenDesk, fake_registry: FakeRegistry) -> None:
+    desk = new_desk()
+    desk.build(for_registry(fake_registry))
+    desk.push()
+    before = fake_registry.tags("team/app")
+    desk = new_desk()
+    desk.build(for_registry(fake_registry, tags="new, v1").replace("hello from", "bye from"))
+    fake_registry.forget()
+    with pytest.raises(RegistryError, match="team/app:v1 is there already") as caught:
+        desk.push(no_clobber=True)
+    assert "--no-clobber" in (caught.value.hint or "")
+    assert fake_registry.tags("team/app") == before
+    assert {record.method for record in records(fake_registry)} == {"HEAD"}
+
+
+def test_no_clobber_takes_new_tags_and_those_that_are_right(new_desk: OpenDesk, fake_registry: FakeRegistry) -> None:
+    desk = new_desk()
+    desk.build(for_registry(fake_registry))
+    desk.push(no_clobber=True)
+    desk = new_desk()
+    desk.build(for_registry(fake_registry, tags="v1, latest"))
+    desk.push(no_clobber=True)
+    assert list(fake_registry.tags("team/app")) == ["v1", "latest"]
+
+
+def test_a_tag_moves_unless_that_is_forbidden(new_desk: OpenDesk, fake_registry: FakeRegistry) -> None:
+    desk = new_desk()
+    desk.build(for_registry(fake_registry))
+    desk.push()
+    (second,) = desk.build(for_registry(fake_registry).replace("hello from", "bye from"))
+    new_desk().push()
+    assert fake_registry.tags("team/app") == {"v1": str(second.descriptor.digest)}
+
+
+# What goes wrong
+
+
+def test_a_refused_blob_leaves_no_manifest_and_no_tag(desk: Desk, fake_registry: FakeRegistry) -> None:
+    fake_registry.quirk("POST", UPLOADS).reply(error(403, "DENIED"))
+    desk.build(for_registry(fake_registry))
+    with pytest.raises(AuthError):
+        desk.push()
+    assert fake_registry.count("PUT", MANIFESTS) == 0
+    assert ("app", "failed") in desk.done(Stage.SEND)
+
+
+def test_a_blob_that_was_damaged_on_the_disk_is_noticed(desk: Desk, fake_registry: FakeRegistry) -> None:
+    (built,) = desk.build(for_registry(fake_registry))
+    blob = desk.path("layout/blobs/sha256") / built.images[0].layers[0].digest.encoded
+    damaged = bytearray(blob.read_bytes())
+    damaged[-1] ^= 1
+    blob.chmod(0o644)
+    blob.write_bytes(damaged)
+    with pytest.raises(IntegrityError):
+        desk.push()
+    assert fake_registry.tags("team/app") == {}
+    assert fake_registry.count("PUT", MANIFESTS) == 0
+    assert fake_registry.open_sessions == 0
+
+
+def test_a_tag_that_somebody_else_moves_meanwhile_is_noticed(desk: Desk, fake_registry: FakeRegistry) -> None:
+    other = fake_registry.add_manifest("team/app", b"{}", OCI_MANIFEST)
+    tags = fake_registry.contents.repository("team/app").tags
+    fake_registry.quirk("PUT", "/v2/*/manifests/v1").call(lambda _: tags.update(v1=other))
+    desk.build(for_registry(fake_registry))
+    with pytest.raises(IntegrityError, match="was put, but points to") as caught:
+        desk.push()
+    assert "somebody else" in (caught.value.hint or "")
