@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 import click
+from click.core import ParameterSource
 
 from ocibuild.cli.terminal import paint
 from ocibuild.errors import FindingsError, OcibuildError
@@ -37,14 +38,12 @@ def show_usage_error(error: click.ClickException) -> None:
     """A command line that click could not read."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     hint = f"see `{context.command_path} --help`" if context else None
-    if isinstance(error, click.NoSuchOption):
+    if context and isinstance(error, click.NoSuchOption):
         what = f"there is no option {error.option_name!r}"
-        if error.possibilities:
-            hint = f"did you mean {' or '.join(f'`{name}`' for name in error.possibilities)}?"
-        elif context and context.parent and error.option_name in _options_of(context.parent):
-            hint = f"it stands before the command: `{context.parent.command_path} {error.option_name} ...`"
+        hint = _hint_for_option(error.option_name, context) or hint
     else:
         what = error.format_message().removesuffix(".")
+        hint = _hint_for_variable(error) or hint
     _show(what, None, hint)
 
 
@@ -95,8 +94,26 @@ def _show_excerpt(place: Place, colour: str) -> None:
         say(f" {' ' * len(number)} | {' ' * len(before)}{paint(caret, colour)}")
 
 
-def _options_of(context: click.Context) -> set[str]:
-    return {name for parameter in context.command.params for name in parameter.opts}
+def _hint_for_option(name: str, context: click.Context) -> str | None:
+    from difflib import get_close_matches
+
+    if near := get_close_matches(name, _options_of(context), 1, cutoff=0.75):
+        return f"did you mean `{near[0]}`?"
+    if context.parent and name in _options_of(context.parent):
+        return f"it stands before the command: `{context.parent.command_path} {name} ...`"
+    return None
+
+
+def _hint_for_variable(error: click.ClickException) -> str | None:
+    if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None or not error.param.name:
+        return None
+    if error.ctx.get_parameter_source(error.param.name) is not ParameterSource.ENVIRONMENT:
+        return None
+    return f"the value is that of {error.param.envvar} in the environment"
+
+
+def _options_of(context: click.Context) -> list[str]:
+    return [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
 
 
 def _one_line(text: str) -> str:

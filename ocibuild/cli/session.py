@@ -19,7 +19,9 @@ from ocibuild.cli.progress import progress
 from ocibuild.cli.terminal import paint
 from ocibuild.errors import UsageError
 from ocibuild.events import Emit
+from ocibuild.oci.location import RegistryLocation, parse_location
 from ocibuild.oci.platform import Platform, parse_platform
+from ocibuild.oci.reference import Reference
 from ocibuild.plan import Plan
 
 
@@ -98,6 +100,16 @@ def terms(options: dict[str, Any]) -> api.Terms:
         by_digest=options["by_digest"],
         jobs=options.get("jobs") or api.UPLOADS,
     )
+
+
+def registry_reference(text: str) -> Reference:
+    """The reference that an argument names. UsageError for a place on disk, which would else be a name on Docker Hub."""
+    location = parse_location(text)
+    if not isinstance(location, RegistryLocation):
+        raise UsageError(
+            f"{location} is not in a registry", hint="`ocibuild copy SOURCE DESTINATION` goes between any two places"
+        )
+    return location.reference
 
 
 def chosen_platform(text: str | None) -> Platform | None:

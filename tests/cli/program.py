@@ -47,20 +47,24 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def ocibuild(
-    *arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None, stdin: str | None = None
+    *arguments: str | Path,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    stdin: str = "",
+    traceback: bool = False,
 ) -> Done:
-    """Run it in `cwd`. Whatever it was asked to do, no traceback is shown."""
+    """Run it in `cwd`. Whatever it was asked to do, no traceback is shown, unless one is wanted."""
     done = subprocess.run(
         command(*arguments),
         cwd=cwd,
         env=environment(cwd, env),
-        input=stdin if stdin is not None else "",
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
         check=False,
     )
-    if "--debug" not in arguments:
+    if not traceback:
         assert "Traceback" not in done.stderr, done.stderr
         assert "internal error" not in done.stderr, done.stderr
     return Done(done.returncode, done.stdout, done.stderr)

@@ -44,7 +44,9 @@ def test_each_has_a_readme_and_a_spec_that_editors_can_check(name: str) -> None:
 
 
 def test_the_committed_programs_are_those_that_the_script_makes(tmp_path: Path) -> None:
-    script = "import make_hello, sys; [sys.exit(str(p)) for p, b in make_hello.programs().items() if p.read_bytes() != b]"
+    script = (
+        "import make_hello, sys; [sys.exit(str(p)) for p, b in make_hello.programs().items() if p.read_bytes() != b]"
+    )
     done = subprocess.run([sys.executable, "-c", script], cwd=EXAMPLES, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -126,7 +128,9 @@ def test_static_site_holds_what_its_patterns_leave(images: Images) -> None:
     image = image_for(images["static-site"], "linux/amd64")
     server, site = image.layers
     assert server.media_type.endswith("tar+zstd")
-    assert site.contents().keys() == {f"usr/share/nginx/html/{name}" for name in ("index.html", "style.css", "robots.txt")}
+    assert site.contents().keys() == {
+        f"usr/share/nginx/html/{name}" for name in ("index.html", "style.css", "robots.txt")
+    }
     assert server.contents()["etc/nginx/conf.d/default.conf"].startswith(b"# Example site\nserver {\n")
 
 

@@ -10,10 +10,9 @@ from ocibuild import api
 from ocibuild.cli.messages import printable, say
 from ocibuild.cli.options import json_option, progress_options, registry_options, subcommand
 from ocibuild.cli.results import print_json
-from ocibuild.cli.session import opened_places
+from ocibuild.cli.session import opened_places, registry_reference
 from ocibuild.cli.terminal import paint
 from ocibuild.errors import AuthError, RegistryError
-from ocibuild.oci.reference import parse_reference
 
 _SIGNS = {True: "yes", False: "no", None: "?"}
 
@@ -30,7 +29,7 @@ def command(reference: str, **options: Any) -> int:
     nothing behind. Exits with 4 if the registry cannot be reached, with 5 if it lets you neither pull nor push.
     """
     with opened_places(options) as places:
-        probes = api.examine(parse_reference(reference), places)
+        probes = api.examine(registry_reference(reference), places)
     works = {probe.name: probe.works for probe in probes}
     if options["as_json"]:
         print_json({"name": reference, "probes": [_as_json(probe) for probe in probes]})

@@ -15,9 +15,8 @@ from ocibuild.cli.options import (
     registry_options,
     subcommand,
 )
-from ocibuild.cli.session import chosen_platform, opened_places
+from ocibuild.cli.session import chosen_platform, opened_places, registry_reference
 from ocibuild.oci.location import RegistryLocation, parse_output
-from ocibuild.oci.reference import parse_reference
 
 
 @subcommand(
@@ -36,7 +35,7 @@ def command(reference: str, **options: Any) -> None:
 
     All that arrives is verified. An index comes with the images of all its platforms, unless --platform names one.
     """
-    wanted = parse_reference(reference)
+    wanted = registry_reference(reference)
     output = parse_output(options["output"])
     with opened_places(options) as places:
         descriptor = api.copy(

@@ -16,7 +16,7 @@ from ocibuild.cli.session import facts, overrides, spec_files
 @spec_options
 @json_option
 def command(**options: Any) -> None:
-    """Print each spec with its variables and templates filled in, as it will be built."""
+    """Print each spec as it will be built, once for each platform, with its variables and templates filled in."""
     documents = api.render(spec_files(options), overrides(options), facts())
     if options["as_json"]:
         print_json({"specs": list(documents)})
