@@ -106,3 +106,34 @@ class BlobStore(Protocol):
     def writer(self) -> AbstractContextManager[BlobWriter]:
         """A blob to write; leaving the context without `commit` leaves nothing behind."""
         ...
+
+
+class PackedBlob(Protocol):
+    """A blob that an earlier build wrote, open for reading in pieces."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """The bytes there; fewer, or none, where they cannot be had any more. Whoever uses them checks them."""
+        ...
+
+
+class BuildCache(Protocol):
+    """What earlier builds left behind: records under keys, and the blobs that they speak of, as far as these still exist.
+
+    All of it may vanish at any time; nothing of it is trusted further than it can be checked.
+    """
+
+    def recall(self, key: str) -> bytes | None:
+        """The record that was kept under `key` last."""
+        ...
+
+    def remember(self, key: str, record: bytes, blob: Digest) -> None:
+        """Keep a record about a blob of the place that is built into. A cache that cannot be written to is no error."""
+        ...
+
+    def restore(self, descriptor: Descriptor) -> bool:
+        """Make the place that is built into hold this blob, if it does already or the cache still has it."""
+        ...
+
+    def packed_blob(self, digest: Digest) -> AbstractContextManager[PackedBlob | None]:
+        """A blob of an earlier build, opened for the time of a block; None where it is gone."""
+        ...

@@ -1,0 +1,117 @@
+"""The user's cache: what builds remember of layers, in a directory that may be deleted at any time.
+
+`layers/` has one record a layer, `blobs/` the blobs that they speak of, as hard links to those in layouts: the bytes are not kept
+twice as long as the layout has them, and outlive it. Records are written beside their path and renamed, so concurrent builds
+see whole ones; they are not synced to the disk, and carry a checksum instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ocibuild.errors import OcibuildError
+from ocibuild.oci.blobs import BlobSource
+from ocibuild.oci.descriptor import Descriptor
+from ocibuild.oci.digest import Digest
+from ocibuild.store.layout import Layout
+from ocibuild.store.reading import blob_path
+
+RECORDS, BLOBS = "layers", "blobs"
+_CHUNK = 1 << 20
+_CHECKSUM = hashlib.sha256().digest_size
+
+
+class LayerRecords:
+    """A `BuildCache` in `directory` for builds into `layout`. Safe to use from several threads and processes."""
+
+    def __init__(self, directory: Path, layout: Layout) -> None:
+        self._records = directory / RECORDS
+        self._blobs = directory / BLOBS
+        self._layout = layout
+
+    def recall(self, key: str) -> bytes | None:
+        """The record, if it is there and whole. Using it makes it the youngest."""
+        path = self._records / key
+        try:
+            raw = path.read_bytes()
+            os.utime(path)
+        except OSError:
+            return None
+        checksum, record = raw[:_CHECKSUM], raw[_CHECKSUM:]
+        return record if hashlib.sha256(record).digest() == checksum else None
+
+    def remember(self, key: str, record: bytes, blob: Digest) -> None:
+        """Keep the record, and a link to the blob where the cache is on the same file system."""
+        with suppress(OSError):
+            self._records.mkdir(parents=True, exist_ok=True)
+            self._blobs.mkdir(exist_ok=True)
+            with suppress(FileExistsError):
+                os.link(self._layout.path / blob_path(blob), self._blobs / blob.encoded)
+            _replace(self._records / key, hashlib.sha256(record).digest() + record)
+
+    def restore(self, descriptor: Descriptor) -> bool:
+        """The layout's own blob is believed by its size; one that comes out of the cache is verified."""
+        if self._layout.has_blob(descriptor.digest, descriptor.size):
+            return True
+        path = self._blobs / descriptor.digest.encoded
+        try:
+            self._layout.put_blob(BlobSource(descriptor, lambda: _chunks(path)))
+            os.utime(path)
+        except (OSError, OcibuildError):
+            return False
+        return True
+
+    @contextmanager
+    def packed_blob(self, digest: Digest) -> Iterator[OpenBlob | None]:
+        """The blob in the layout, else in the cache."""
+        handle = _opened(self._layout.path / blob_path(digest), self._blobs / digest.encoded)
+        if handle is None:
+            yield None
+            return
+        try:
+            yield OpenBlob(handle)
+        finally:
+            os.close(handle)
+
+
+class OpenBlob:
+    """A `PackedBlob`: a file that is open."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def read(self, offset: int, length: int) -> bytes:
+        """The bytes there, as far as the file has them."""
+        try:
+            return os.pread(self._handle, length, offset)
+        except OSError:
+            return b""
+
+
+def _opened(*paths: Path) -> int | None:
+    for path in paths:
+        with suppress(OSError):
+            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    return None
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _replace(path: Path, raw: bytes) -> None:
+    handle, name = tempfile.mkstemp(suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(raw)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
