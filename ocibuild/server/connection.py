@@ -20,12 +20,19 @@ from ocibuild.server.refusal import Code, refuse
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-_IDLE = 60.0  # seconds between two requests
-_HEAD = 15.0  # for a whole head, so that a client that sends a byte a second comes to an end too
-_STALL = 60.0  # without one byte moving, in a body
-_LINGER = 2.0
 _LITTLE = 1 << 18  # bytes of a body that nobody wants, which are rather read than the connection closed
 _BUFFER = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds a server, whatever its clients do; times in seconds."""
+
+    connections: int = 128  # further ones wait in the system's queue, and idle ones make room for them
+    idle: float = 60.0  # between two requests
+    head: float = 15.0  # for a whole head, so that a client that sends a byte a second comes to an end too
+    stall: float = 60.0  # without one byte moving, in a body
+    linger: float = 2.0  # to read the last answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +47,16 @@ class Callbacks:
 class _TimedSocket(io.RawIOBase):
     """The reading side of a socket. No read waits longer than a stall may last, or than to the deadline if there is one."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, stall: float) -> None:
         self._connection = connection
+        self._stall = stall
         self.deadline: float | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        patience = _STALL if self.deadline is None else self.deadline - time.monotonic()
+        patience = self._stall if self.deadline is None else self.deadline - time.monotonic()
         if patience <= 0:
             raise TimeoutError("the time is up")
         self._connection.settimeout(patience)
@@ -58,11 +66,12 @@ class _TimedSocket(io.RawIOBase):
 class Connection:
     """Serves one client."""
 
-    def __init__(self, connection: socket.socket, callbacks: Callbacks) -> None:
+    def __init__(self, connection: socket.socket, callbacks: Callbacks, limits: Limits) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connection = connection
         self._callbacks = callbacks
-        self._timed = _TimedSocket(connection)
+        self._limits = limits
+        self._timed = _TimedSocket(connection, limits.stall)
         self._stream = io.BufferedReader(self._timed, _BUFFER)
 
     def serve(self) -> None:
@@ -72,7 +81,7 @@ class Connection:
         self._linger()
 
     def _wait_for_request(self) -> bool:
-        self._timed.deadline = time.monotonic() + _IDLE
+        self._timed.deadline = time.monotonic() + self._limits.idle
         self._callbacks.set_idle(self._connection, True)
         try:
             return bool(self._stream.peek(1))
@@ -81,7 +90,7 @@ class Connection:
 
     def _serve_one(self) -> bool:
         """Whether another request may follow."""
-        self._timed.deadline = time.monotonic() + _HEAD
+        self._timed.deadline = time.monotonic() + self._limits.head
         try:
             head = read_head(self._stream)
             request = self._request(head)
@@ -107,11 +116,11 @@ class Connection:
         return Request(head.method, head.path, head.query, head.headers, Body(self._stream, length, before_reading))
 
     def _say_continue(self) -> None:
-        self._connection.settimeout(_STALL)
+        self._connection.settimeout(self._limits.stall)
         self._connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _send(self, answer: Answer, *, is_last: bool, with_body: bool = True) -> None:
-        self._connection.settimeout(_STALL)
+        self._connection.settimeout(self._limits.stall)
         head, body = _head(answer, is_last=is_last), answer.body
         if isinstance(body, FilePart):
             with body.file:
@@ -128,17 +137,17 @@ class Connection:
     def _linger(self) -> None:
         """Let the client read the last answer: closing on bytes that were not read would reset the connection (RFC 9112 9.6)."""
         self._connection.shutdown(socket.SHUT_WR)
-        deadline = time.monotonic() + _LINGER
+        deadline = time.monotonic() + self._limits.linger
         while (patience := deadline - time.monotonic()) > 0:
             self._connection.settimeout(patience)
             if not self._connection.recv(_BUFFER):
                 return
 
 
-def converse(connection: socket.socket, callbacks: Callbacks) -> None:
+def converse(connection: socket.socket, callbacks: Callbacks, limits: Limits) -> None:
     """Serve a client until it, or this side, has enough. The connection is closed then."""
     with connection, suppress(OSError, BrokenBodyError):  # it is the client that went away, or stands still
-        Connection(connection, callbacks).serve()
+        Connection(connection, callbacks, limits).serve()
 
 
 def _can_skip(body: Body, head: Head) -> bool:

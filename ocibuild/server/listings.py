@@ -24,10 +24,9 @@ _FRAME = 200  # more than an index has besides its descriptors
 class Listings:
     """Tells what is there."""
 
-    def __init__(self, storage: Storage, contents: Contents, page_limit: int = MANIFEST_LIMIT) -> None:
+    def __init__(self, storage: Storage, contents: Contents) -> None:
         self._storage = storage
         self._contents = contents
-        self._page_limit = page_limit
 
     def tags(self, request: Request, repository: str, argument: str) -> Answer:
         """The tags of a repository, in the order of their bytes."""
@@ -50,7 +49,7 @@ class Listings:
         remaining = (found for found in self._contents.referrers(repository, subject) if str(found.digest) > last)
         described = filter(None, map(self._described, remaining))
         matching = (found for found in described if not wanted or found.artifact_type == wanted)
-        page, is_last = _fitting(matching, self._page_limit)
+        page, is_last = _fitting(matching)
         headers = {"OCI-Filters-Applied": "artifactType"} if wanted else {}
         if not is_last:
             headers |= _link(request, last=str(page[-1].digest))
@@ -79,13 +78,13 @@ def _page(request: Request, entries: Sequence[str]) -> tuple[list[str], dict[str
     return page, {} if is_last else _link(request, n=str(count), last=page[-1])
 
 
-def _fitting(descriptors: Iterable[Descriptor], limit: int) -> tuple[list[Descriptor], bool]:
-    """The first of them, at least one, that an index of `limit` bytes can hold; whether these are all."""
+def _fitting(descriptors: Iterable[Descriptor]) -> tuple[list[Descriptor], bool]:
+    """The first of them, at least one, that an index of at most 4 MiB can hold; whether these are all."""
     page: list[Descriptor] = []
     size = _FRAME
     for descriptor in descriptors:
         size += len(encode(descriptor.to_json())) + 1
-        if page and size > limit:
+        if page and size > MANIFEST_LIMIT:
             return page, False
         page.append(descriptor)
     return page, True

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ocibuild.errors import IntegrityError, NotFoundError, OcibuildError
 from ocibuild.events import Emit, Noted
 from ocibuild.server.blobs import Blobs
+from ocibuild.server.callers import check_caller
 from ocibuild.server.contents import Contents
 from ocibuild.server.framing import BrokenBodyError
 from ocibuild.server.listings import Listings
@@ -24,10 +25,12 @@ _READING = frozenset({"GET", "HEAD"})
 class Registry:
     """The distribution API over a storage. Safe to use from several threads; every request has an answer."""
 
-    def __init__(self, storage: Storage, *, read_only: bool, emit: Emit) -> None:
+    def __init__(self, storage: Storage, *, read_only: bool, answers_all: bool, emit: Emit) -> None:
+        """`answers_all` lets web pages and callers of other hosts' names in too."""
         contents = Contents(storage)
         blobs, manifests = Blobs(storage, contents), Manifests(storage, contents)
         listings, self._uploads = Listings(storage, contents), Uploads(storage, contents)
+        self._answers_all = answers_all
         self._emit = emit
         self._handlers: dict[Endpoint, dict[str, _Handler]] = {
             Endpoint.BASE: {"GET": _base},
@@ -54,19 +57,26 @@ class Registry:
     def answer(self, request: Request) -> Answer:
         """What the registry does, and says about it."""
         try:
-            route = find_route(request.path)
-            handler = self._handler(route.endpoint, request.method)
-            return handler(request, route.repository, route.argument)
+            return self._handled(request)
         except Refusal as refusal:
             return refusal_answer(refusal)
         except BrokenBodyError as error:
             return refusal_answer(refuse(400, Code.SIZE_INVALID, f"the body of the request is not whole: {error}"))
         except OcibuildError as error:
             return self._failure(error)
+        except Exception as error:  # noqa: BLE001 - one request must not end the server, and its operator must know
+            self._emit(Noted(f"internal error: {type(error).__name__}: {error}", warning=True))
+            return refusal_answer(refuse(500, Code.UNKNOWN, "internal error"))
 
     def close(self) -> None:
         """Forget what is half received; no request may be under way any more."""
         self._uploads.end()
+
+    def _handled(self, request: Request) -> Answer:
+        if not self._answers_all:
+            check_caller(request.headers)
+        route = find_route(request.path)
+        return self._handler(route.endpoint, request.method)(request, route.repository, route.argument)
 
     def _handler(self, endpoint: Endpoint, method: str) -> _Handler:
         handlers = self._handlers[endpoint]

@@ -6,7 +6,7 @@ import hashlib
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ocibuild.oci.digest import Digest
@@ -23,11 +23,11 @@ _PATIENCE = 5.0  # a client that was cut off may ask again before its first conn
 class Session:
     """One upload. Used by one request at a time."""
 
-    def __init__(self, repository: str, upload: Upload, algorithm: str) -> None:
+    def __init__(self, repository: str, upload: Upload, algorithm: str, now: float) -> None:
         self.id = str(uuid.uuid4())
         self.repository = repository
         self.size = 0
-        self.used = time.monotonic()
+        self.used = now
         self.lock = threading.Lock()
         self._upload = upload
         self._hasher = hashlib.new(algorithm)
@@ -67,15 +67,16 @@ class Session:
 class Sessions:
     """All uploads under way. Those that nobody goes on with are given up after an hour, or when there are too many."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, clock: Callable[[], float] = time.monotonic) -> None:
         self._storage = storage
+        self._clock = clock
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
 
     def begin(self, repository: str, algorithm: str) -> Session:
         """A new upload."""
         self._make_room()
-        session = Session(repository, self._storage.new_upload(), algorithm)
+        session = Session(repository, self._storage.new_upload(), algorithm, self._clock())
         with self._lock:
             self._sessions[session.id] = session
         return session
@@ -92,7 +93,7 @@ class Sessions:
             if identifier not in self._sessions:  # it ended while we waited
                 raise _unknown()
             yield session
-            session.used = time.monotonic()
+            session.used = self._clock()
         except Refusal as refusal:
             if refusal.status != _OUT_OF_ORDER:
                 self.end(session)
@@ -116,7 +117,7 @@ class Sessions:
 
     def _make_room(self) -> None:
         by_age = sorted(self._sessions.copy().values(), key=lambda session: session.used)
-        expired = [session for session in by_age if session.used < time.monotonic() - _IDLE_LIMIT]
+        expired = [session for session in by_age if session.used < self._clock() - _IDLE_LIMIT]
         for session in expired or by_age[: max(0, len(by_age) - _MOST + 1)]:
             if session.lock.acquire(blocking=False):
                 try:
