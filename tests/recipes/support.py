@@ -33,12 +33,14 @@ class Desk:
     places: api.Places
     events: list[Event]
     waits: list[float] = field(default_factory=list)
+    loaded: tuple[Plan, ...] = ()
 
     def load(self, *specs: str, **overrides: Any) -> tuple[Plan, ...]:
         """The plans of specs whose first line is left out."""
         file = self.directory / "ocibuild.yaml"
         file.write_text("---\n".join(HEAD + text + "\n" for text in specs))
-        return api.load([file], api.Overrides(**overrides), FACTS)
+        self.loaded = api.load([file], api.Overrides(**overrides), FACTS)
+        return self.loaded
 
     def build(self, *specs: str, to: str = "layout", sparse: bool = False, **overrides: Any) -> tuple[api.Built, ...]:
         """Builds specs into a layout (or, with its kind, an archive) in the directory."""
@@ -54,8 +56,8 @@ class Desk:
         return api.plan_push(self.plans(), self.output(of), references(destinations), self.places, api.Terms(**terms))
 
     def plans(self) -> tuple[Plan, ...]:
-        """The plans of the specs that were loaded last."""
-        return api.load([self.directory / "ocibuild.yaml"], api.Overrides(), FACTS)
+        """The plans that were loaded last, at this desk or (as by a second command) at another one."""
+        return self.loaded or api.load([self.directory / "ocibuild.yaml"], api.Overrides(), FACTS)
 
     def output(self, to: str) -> Any:
         """`layout`, or `oci-archive:image.tar`: a place in the directory."""
