@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from ocibuild.registry.refusal import RefusedError, refused
 
 _ACCEPT = {"Accept": ", ".join(ACCEPTED)}
 _OCTETS = "application/octet-stream"
+_RECEIVED = re.compile(r"(?:bytes=)?0-([0-9]{1,18})", re.ASCII)
 _PAGE = 1000  # ECR refuses more (ggcr#1091)
 _MOST_PAGES = 10_000
 _PAGE_LIMIT = 8 * 1024 * 1024
@@ -167,15 +169,29 @@ class Client:
         with self._call("POST", f"blobs/uploads/?{query}", access, 201, 202) as answer:
             return None if answer.status == 201 else self._session(answer)
 
-    def patch_upload(self, session: Session, body: Body, *, start: int | None = None) -> Session:
+    def patch_upload(
+        self, session: Session, body: Body, *, start: int | None = None, own_connection: bool = False
+    ) -> Session:
         """Send a part: all in a stream, or (with `start`) the chunk that begins at that byte."""
         headers = {"Content-Type": _OCTETS}
+        if own_connection:
+            headers["Connection"] = "close"
         if start is not None:
             headers["Content-Range"] = f"{start}-{start + body.length - 1}"
         with self._send(
             "PATCH", session.location, self.push, 202, 201, 204, 200, headers=headers, body=body, lane=Lane.WRITE
         ) as answer:
             return self._session(answer, session)
+
+    def upload_status(self, session: Session) -> tuple[Session, int] | None:
+        """Where a session goes on, and how many bytes have arrived; None where the registry does not tell."""
+        try:
+            with self._send("GET", session.location, self.push, 204, 200, 202) as answer:
+                match = _RECEIVED.fullmatch(answer.header("Range") or "")
+                # `0-0` says one byte, and is what all registries say for none.
+                return (self._session(answer, session), int(match[1]) + 1) if match and match[1] != "0" else None
+        except RefusedError:
+            return None
 
     def finish_upload(self, session: Session, digest: Digest, body: Body | None) -> None:
         """Close a session under the blob's digest, with the whole blob or with nothing more to send."""

@@ -40,6 +40,11 @@ class Ways:
         self._refused: set[Strategy] = set()
         self._breaks = 0
 
+    @property
+    def line_is_bad(self) -> bool:
+        """Whether connections have broken so often that none should be trusted for long."""
+        return self._breaks >= _BREAKS_BEFORE_CHUNKS
+
     def learn(self, problem: Problem) -> bool:
         """Choose a strategy after `problem` ended a transfer. True where it may be tried at once: the registry is well, it
         only wants the blob in another form."""
@@ -50,7 +55,7 @@ class Ways:
             self._change(self._next())
         elif isinstance(problem, UnreachableError):
             self._breaks += 1
-            if self._breaks >= _BREAKS_BEFORE_CHUNKS and Strategy.CHUNKS not in self._refused:
+            if self.line_is_bad and Strategy.CHUNKS not in self._refused:
                 # The line does not last for the whole blob; that says nothing about the registry.
                 self.current = Strategy.CHUNKS
         return False

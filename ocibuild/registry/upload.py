@@ -1,7 +1,7 @@
 """One blob to one repository: mounted if it can be, else sent in the first way that the registry takes.
 
-Every attempt begins with a fresh POST: a session that failed once is not worth saving (docker-registry loses it with any
-lost reply, and its replies to a continued one cannot be trusted). What was stored is not sent again: an attempt after a
+Every attempt begins with a fresh POST: a session that failed is seldom worth saving (docker-registry loses it with any
+lost reply, and its replies to a continued one cannot be trusted); only between chunks it is tried. What was stored is not sent again: an attempt after a
 doubtful end begins with a HEAD.
 """
 
@@ -14,8 +14,9 @@ from ocibuild.errors import IntegrityError, NetworkError, OcibuildError, Registr
 from ocibuild.events import Advanced
 from ocibuild.oci.blobs import BlobSource, Outcome
 from ocibuild.oci.reference import Reference
+from ocibuild.registry.chunks import Chunks, regrouped
 from ocibuild.registry.client import Client, Session
-from ocibuild.registry.exchange import Body, Trouble, UnreachableError, body_of
+from ocibuild.registry.exchange import Body, Trouble, UnreachableError
 from ocibuild.registry.host import Host
 from ocibuild.registry.refusal import RefusedError
 from ocibuild.registry.retry import is_lost_session
@@ -34,6 +35,7 @@ class Upload:
         self._meter = _Meter(host, str(source.descriptor.digest))
         self._ways = Ways(host.upload_strategy)
         self._is_doubtful = True
+        self._session = Session("")
         self._mount_from = _mountable(source, host, client.push.reference)
 
     def run(self) -> Outcome:
@@ -76,42 +78,43 @@ class Upload:
         return self._client.start_upload(digest)
 
     def _transfer(self, session: Session) -> None:
+        self._session = session
         try:
-            self._send(session)
-        except UnreachableError as problem:
-            if problem.trouble is Trouble.BROKEN:
-                self._cancel(session)
-            raise
+            self._send()
         except RefusedError as problem:
             if not is_lost_session(problem):
-                self._cancel(session)
+                self._cancel()
+            raise
+        except UnreachableError as problem:
+            if problem.trouble is Trouble.BROKEN:
+                self._cancel()
             raise
         except BaseException:  # the source failed, or the user wants to stop
-            self._cancel(session)
+            self._cancel()
             raise
 
-    def _send(self, session: Session) -> None:
-        descriptor = self._source.descriptor
+    def _send(self) -> None:
+        digest = self._source.descriptor.digest
         match self._ways.current:
             case Strategy.WHOLE:
-                self._client.finish_upload(session, descriptor.digest, self._whole())
+                self._client.finish_upload(self._session, digest, self._whole())
             case Strategy.STREAM:
-                session = self._client.patch_upload(session, self._whole())
-                self._client.finish_upload(session, descriptor.digest, None)
+                self._session = self._client.patch_upload(self._session, self._whole())
+                self._client.finish_upload(self._session, digest, None)
             case Strategy.CHUNKS:
-                self._send_chunks(session)
+                self._send_chunks()
+                self._client.finish_upload(self._session, digest, None)
 
-    def _send_chunks(self, session: Session) -> None:
-        size = max(session.min_chunk, self._host.settings.chunk_size)
+    def _send_chunks(self) -> None:
+        size = max(self._session.min_chunk, self._host.settings.chunk_size)
         if size > _LARGEST_CHUNK:
             raise RegistryError(f"{self._host.name} wants chunks of {size} bytes; at most {_LARGEST_CHUNK} are sent")
         self._meter.rewind()
-        start = 0
-        for chunk in _regrouped(self._exact(), size):
-            session = self._client.patch_upload(session, body_of(chunk), start=start)
-            start += len(chunk)
+        chunks = Chunks(self._client, self._session, own_connections=self._ways.line_is_bad)
+        for chunk in regrouped(self._exact(), size):
+            chunks.send(chunk)
+            self._session = chunks.session
             self._meter.count(len(chunk))
-        self._client.finish_upload(session, self._source.descriptor.digest, None)
 
     def _whole(self) -> Body:
         return Body(self._source.descriptor.size, self._metered)
@@ -138,10 +141,10 @@ class Upload:
                 where=str(descriptor.digest),
             )
 
-    def _cancel(self, session: Session) -> None:
+    def _cancel(self) -> None:
         """Tell the registry that nothing more comes (a SHOULD of the spec); whether it listens does not matter."""
         with contextlib.suppress(RefusedError, UnreachableError, OcibuildError):
-            self._client.cancel_upload(session)
+            self._client.cancel_upload(self._session)
 
 
 class _Meter:
@@ -172,15 +175,3 @@ def _mountable(source: BlobSource, host: Host, target: Reference) -> Reference |
     known = (*source.origins, held) if held else source.origins
     here = (origin for origin in known if origin.host == host.name and origin.repository != target.repository)
     return next(here, None)
-
-
-def _regrouped(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """The same bytes in pieces of exactly `size`, but for the last."""
-    buffer = bytearray()
-    for chunk in chunks:
-        buffer += chunk
-        while len(buffer) >= size:
-            yield bytes(buffer[:size])
-            del buffer[:size]
-    if buffer:
-        yield bytes(buffer)
