@@ -12,7 +12,7 @@ import click
 
 from ocibuild import __version__
 from ocibuild.cli.interruption import Run, Terminated, interruptible
-from ocibuild.cli.messages import say, show_error, show_internal_error, show_usage_error
+from ocibuild.cli.messages import discard, say, show_error, show_internal_error, show_usage_error
 from ocibuild.errors import BuildError, OcibuildError, UsageError
 
 INTERRUPTED, TERMINATED, UNEXPECTED = 130, 143, 3
@@ -125,7 +125,7 @@ def run(arguments: Sequence[str]) -> int:
             return TERMINATED
         except BrokenPipeError:
             # The reader of our output has gone (`| head`), and output comes last: nothing is wrong, and nobody listens.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard(sys.stdout)
             return 0
         except OSError as error:
             show_error(BuildError(error.strerror or str(error), where=error.filename), debug=this.debug)

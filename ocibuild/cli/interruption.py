@@ -13,7 +13,7 @@ from types import FrameType
 
 from ocibuild.events import Emit, Event
 
-GRACE = 5.0  # seconds: CI systems kill what has not ended 7.5 s after they asked
+GRACE = 2.0  # seconds, enough for what works: CI systems kill what has not ended 7.5 s after they asked
 
 
 @dataclass(slots=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Iterable
-from contextlib import suppress
+from typing import TextIO
 
 import click
 from click.core import ParameterSource
@@ -19,8 +20,15 @@ _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "b
 
 def say(text: str) -> None:
     """A line for people. Work goes on when they have stopped reading (`2>&1 | head`)."""
-    with suppress(BrokenPipeError):
+    try:
         print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        discard(sys.stderr)
+
+
+def discard(stream: TextIO) -> None:
+    """Let what is still to be written to `stream` go nowhere: its reader has gone, and nobody is to be told at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def show_error(error: OcibuildError, *, debug: bool) -> None:

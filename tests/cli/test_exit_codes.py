@@ -64,7 +64,7 @@ def test_4_there_is_no_such_image(place: Path, fake_registry: FakeRegistry) -> N
 
 
 def test_4_nothing_was_built(place: Path) -> None:
-    fails(ocibuild("push", cwd=place), 3, ".ocibuild/layout does not exist", "`ocibuild build")
+    fails(ocibuild("push", cwd=place), 4, ".ocibuild/layout does not exist", "`ocibuild build")
     assert ocibuild("build", cwd=place).status == 0
     fails(ocibuild("push", "-t", "other", cwd=place), 4, "registry.example/team/app:other", "`ocibuild build")
 
