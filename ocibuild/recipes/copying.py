@@ -10,7 +10,7 @@ from ocibuild.oci.blobs import ImagePlace, ImageReader
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.location import LayoutLocation, Location, RegistryLocation, kept_name, name_in
 from ocibuild.oci.platform import Platform
-from ocibuild.oci.reference import Reference, tag_within
+from ocibuild.oci.reference import Reference, parse_tag, tag_within
 from ocibuild.recipes.archives import write_archive
 from ocibuild.recipes.looking import find_graph
 from ocibuild.recipes.places import Places
@@ -57,7 +57,8 @@ def tag(source: Location, names: Sequence[str], places: Places) -> Descriptor:
         place: ImagePlace = places.repository(source.reference)
         new = [tag_within(source.reference, name) for name in names]
     elif isinstance(source, LayoutLocation):
-        place, new = Layout.open(source.path, emit=places.emit), list(names)
+        place = Layout.open(source.path, emit=places.emit)
+        new = [name if full_reference(name) else parse_tag(name) for name in names]
     else:
         raise UsageError(
             f"{source} is an archive, and archives are not changed", hint="copy it to a layout, then tag it there"
