@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 from ocibuild.errors import IntegrityError, RegistryError, UsageError
+from ocibuild.oci.codec import MANIFEST_LIMIT
 from ocibuild.oci.digest import Digest, parse_digest, sha256
 from ocibuild.oci.media_type import ACCEPTED
 from ocibuild.oci.reference import Reference
@@ -65,18 +66,27 @@ class Client:
     # Manifests
 
     def head_manifest(self, name: str, access: Access) -> ManifestHead | None:
-        """What is under a tag or digest; None if nothing. Empty where the registry knows no HEAD."""
+        """What is under a tag or digest; None if nothing."""
         try:
             with self._call("HEAD", f"manifests/{name}", access, headers=_ACCEPT) as answer:
                 return _manifest_head(answer)
         except RefusedError as problem:
             if problem.refusal.status == 404:
                 return None
-            if problem.refusal.status == 405:
-                return ManifestHead(None, None, None)
+            if problem.refusal.status == 405:  # registries that know no HEAD (containerd)
+                return self._head_by_get(name, access)
             if problem.refusal.status == 403:  # a HEAD has no body: the reason comes with a GET (containerd)
                 self._call("GET", f"manifests/{name}", access, headers=_ACCEPT).close()
             raise
+
+    def _head_by_get(self, name: str, access: Access) -> ManifestHead | None:
+        try:
+            raw, head = self.get_manifest(name, access, MANIFEST_LIMIT)
+        except RefusedError as problem:
+            if problem.refusal.status == 404:
+                return None
+            raise
+        return replace(head, digest=head.digest or sha256(raw), size=len(raw))
 
     def get_manifest(self, name: str, access: Access, limit: int) -> tuple[bytes, ManifestHead]:
         """The bytes under a tag or digest (at most `limit` and one), and what the header says about them."""

@@ -141,7 +141,7 @@ class Repository:
         subject = f"to take {self._named(name)}"
         referral = referral_in(descriptor, raw)
         present = self._host.run(lambda: self._client.head_manifest(name, self._client.push), subject)
-        was_there = present is not None and present.media_type is not None  # without: a registry that knows no HEAD
+        was_there = present is not None
         if not was_there:
             present = self._host.run(lambda: self._client.put_manifest(name, descriptor.media_type, raw), subject)
         if referral is not None:

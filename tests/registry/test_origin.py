@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ocibuild.errors import RegistryError
 from ocibuild.registry.origin import OriginPolicy, Purpose, Zone, is_loopback_host, origin_of, zone_of
@@ -166,3 +168,14 @@ def test_zones(address: str, zone: Zone) -> None:
 )  # fmt: skip
 def test_hosts_of_this_machine(host: str, is_loopback: bool) -> None:
     assert is_loopback_host(host) is is_loopback
+
+
+@given(st.text(alphabet=st.sampled_from("htps:/[]@%?#\\ .a1\t\n\x00ü"), max_size=40), st.sampled_from(Purpose))
+def test_whatever_comes_is_followed_or_refused(target: str, purpose: Purpose) -> None:
+    """Nothing else than RegistryError; and what is followed from https is https."""
+    try:
+        url = policy(PUBLIC).follow(f"{PUBLIC}/v2/", target, purpose)
+    except RegistryError:
+        return
+    assert url.lower().startswith("https://")
+    assert url.isascii()

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ocibuild.errors import AuthError, NetworkError, NotFoundError, OcibuildError, RegistryError
 from ocibuild.registry.exchange import Request, Trouble, UnreachableError
 from ocibuild.registry.explain import to_error
 from ocibuild.registry.refusal import Refusal, RefusedError, refused
+from ocibuild.registry.retry import asked_delay
 
 
 @dataclass
@@ -147,3 +151,31 @@ def test_a_broken_connection_of_ecr_may_mean_a_missing_repository() -> None:
     problem = UnreachableError(Trouble.BROKEN, "reset", Request("POST", "https://r/v2/"), sent=True)
     error = to_error(problem, host="1.dkr.ecr.eu-west-1.amazonaws.com", subject="to take a blob")
     assert "create it first" in str(error.hint)
+
+
+@given(st.binary(max_size=300), st.sampled_from(["application/json", "text/html", ""]))
+def test_no_body_makes_the_reader_fail(body: bytes, content_type: str) -> None:
+    text = read(body, content_type).text
+    assert not any(ord(character) < 32 for character in text)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["errors", "code", "message", "detail", "error"]), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+
+
+@given(JSON)
+def test_no_document_makes_the_reader_fail(document: object) -> None:
+    assert isinstance(read(json.dumps(document).encode()).text, str)
+
+
+@given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=80))
+def test_no_delay_makes_the_reader_fail(retry_after: str, date: str, text: str) -> None:
+    moment = datetime(2026, 3, 1, tzinfo=UTC)
+    asked = asked_delay(Refusal("GET", "https://r/", 429, retry_after=retry_after, date=date, text=text), moment)
+    assert asked is None or asked >= 0

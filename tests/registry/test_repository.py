@@ -91,6 +91,11 @@ def test_a_head_that_tells_too_little_is_followed_by_a_get(
 def test_a_registry_without_head_is_asked_with_get(session: Session, stocked: FakeRegistry) -> None:
     stocked.quirk("HEAD", MANIFESTS).reply(error(405, "UNSUPPORTED"))
     assert str(resolve(session, stocked, "1").digest) == IMAGE.digest
+    repository = session.repository(stocked.host)
+    assert repository.tagged("absent") is None
+    assert not repository.holds(manifest_of(blob_of(4)).descriptor)
+    manifest = push(repository, LAYERS, "new")
+    assert stocked.tags("team/app")["new"] == manifest.digest
 
 
 def test_a_type_that_says_nothing_is_looked_up_in_the_document(session: Session, stocked: FakeRegistry) -> None:
