@@ -13,7 +13,7 @@ from ocibuild.spec.ledger import Ledger
 from ocibuild.spec.nodes import MapNode, Path, ScalarNode, key_span_of, span_of, walk
 from ocibuild.spec.scope import Scope
 from ocibuild.spec.source import Source, Span
-from ocibuild.spec.template_language import TemplateError
+from ocibuild.spec.template_language import Budget, TemplateError
 from ocibuild.spec.values import Value, evaluate, is_template
 
 # What may differ from platform to platform; everything else is said once for the whole image.
@@ -28,7 +28,7 @@ class Document:
     source: Source
     root: MapNode
     ledger: Ledger
-    budget: object = None
+    budget: Budget = field(default_factory=Budget)
     broken: set[Path] = field(default_factory=set)
 
     def place(self, path: Path) -> Place:
@@ -85,8 +85,6 @@ def render_text(document: Document, scope: Scope, text: str, *, is_file: bool = 
     """`text` rendered within the budget of the document. TemplateError where it cannot be."""
     from ocibuild.spec import templates
 
-    if not isinstance(document.budget, templates.Budget):
-        document.budget = templates.Budget()
     return templates.render(text, scope, document.budget, is_file=is_file)
 
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 TEXT_LIMIT = 1 << 16  # characters of any one value inside an expression
 _NUMBER_LIMIT = 1 << 63
+_WORK_LIMIT = 1_000_000
+_OUTPUT_BUDGET = 1 << 25
 _SHORTER = "put long text into a file, and `copy` it"
 
 
@@ -36,6 +39,19 @@ class TemplateError(Exception):
         self.message, self.hint, self.needle, self.line, self.silent = message, hint, needle, line, silent
         self.rule = rule
         self.further: tuple[TemplateError, ...] = ()
+
+
+@dataclass(slots=True)
+class Budget:
+    """What all templates of one spec may use up together: evaluated nodes, and characters written."""
+
+    work: int = _WORK_LIMIT
+    output: int = _OUTPUT_BUDGET
+
+    def spend(self, work: int) -> None:
+        self.work -= work
+        if self.work < 0:
+            raise TemplateError("the loops of this spec's templates take too long", "loop over fewer values")
 
 
 def bounded(value: Any) -> Any:

@@ -6,7 +6,6 @@ Imports jinja2, as `template_compiler` does: import it only once a template is m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NoReturn
 
@@ -25,6 +24,7 @@ from ocibuild.spec.template_language import (
     LOOP_FACTS,
     METHODS,
     TESTS,
+    Budget,
     TemplateError,
     as_text,
     bounded,
@@ -32,22 +32,7 @@ from ocibuild.spec.template_language import (
 
 OUTPUT_LIMIT = 1 << 20
 _ITEM = "items are counted from 0, as in `version.split('.')[0]`"
-_WORK_LIMIT = 1_000_000
-_OUTPUT_BUDGET = 1 << 25
 _BUDGET = "\0budget"  # no template can spell this name
-
-
-@dataclass(slots=True)
-class Budget:
-    """What all templates of one spec may use up together: evaluated nodes, and characters written."""
-
-    work: int = _WORK_LIMIT
-    output: int = _OUTPUT_BUDGET
-
-    def spend(self, work: int) -> None:
-        self.work -= work
-        if self.work < 0:
-            raise TemplateError("the loops of this spec's templates take too long", "loop over fewer values")
 
 
 def render(text: str, scope: Scope, budget: Budget, *, is_file: bool = False) -> str:

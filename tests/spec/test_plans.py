@@ -6,36 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from ocibuild.oci.compression import Compressor
-from ocibuild.oci.digest import parse_digest
 from ocibuild.oci.location import DockerArchiveLocation, LayoutLocation, OciArchiveLocation, RegistryLocation
-from ocibuild.oci.media_type import Compression, Format
+from ocibuild.oci.media_type import Format
 from ocibuild.oci.platform import Platform
 from ocibuild.oci.reference import parse_reference
 from ocibuild.plan import (
-    KEEP,
-    ArchiveLayer,
-    Attributes,
-    Copy,
-    Directory,
-    Extract,
     FilesLayer,
-    ForeignLayer,
-    Hardlink,
     Healthcheck,
-    Item,
-    Keep,
     Origin,
     PlatformPlan,
-    Remove,
-    Replace,
     Settings,
-    Symlink,
-    Text,
     Unset,
 )
-from ocibuild.spec.load import Overrides
-from tests.spec.specs import attributes_of, facts, findings_of, items_of, plan_of
+from tests.spec.specs import facts, findings_of, plan_of
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -43,99 +26,6 @@ DIGEST = "sha256:" + "0" * 64
 def only(directory: Path, body: str) -> PlatformPlan:
     (platform,) = plan_of(directory, body).platforms
     return platform
-
-
-@pytest.mark.parametrize(
-    ("written", "item"),
-    [
-        ("{copy: hello, to: /bin/hello, mode: 0755}", Copy("hello", "/bin/hello", mode=0o755)),
-        ("{copy: ./site/, to: /srv/www/}", Copy("site", "/srv/www/")),
-        ("{copy: ., to: /app, exclude: [.git]}", Copy(".", "/app", exclude=(".git",))),
-        ("{copy: a/../b//c, to: //srv/./x}", Copy("b/c", "/srv/x")),
-        ("{copy: site, to: /, include: ['**/*.html', '!x'], exclude: [a/]}", Copy("site", "/", ("**/*.html", "!x"), ("a/",))),
-        ("{copy: dist/*.whl, to: /wheels}", Copy("dist", "/wheels/", ("/*.whl",))),
-        ("{copy: '*.py', to: /app/, exclude: [test_*]}", Copy(".", "/app/", ("/*.py",), ("test_*",))),
-        ("{copy: 'a/b/**/c?.[ch]', to: /src}", Copy("a/b", "/src/", ("/**/c?.[ch]",))),
-        (r"{copy: 'a\[1\]/\*.txt', to: /x}", Copy("a[1]/*.txt", "/x")),
-        (r"{copy: 'a\b', to: /x}", Copy("a\\b", "/x")),
-        ('{text: "hello\\n", to: /etc/motd}', Text(b"hello\n", "/etc/motd")),
-        ("{text: é, to: /é}", Text("é".encode(), "/é")),
-        ('{text: "", to: /empty, mode: "0600"}', Text(b"", "/empty", Attributes(file_mode=0o600))),
-        ("{symlink: ../lib, to: /usr/lib64}", Symlink("../lib", "/usr/lib64")),
-        ("{hardlink: /etc/motd, to: /etc/issue}", Hardlink("/etc/motd", "/etc/issue")),
-        ("{directory: true, to: /var/lib/app/}", Directory("/var/lib/app")),
-        ("{directory: true, to: /tmp, mode: 1777}", Directory("/tmp", Attributes(dir_mode=0o1777))),
-        ("{extract: rootfs.tar.zst, to: /}", Extract("rootfs.tar.zst", "/")),
-        ("{extract: a.tar, to: /a/, include: [x], exclude: [y]}", Extract("a.tar", "/a", ("x",), ("y",))),
-        ("{remove: /etc/motd/}", Remove("/etc/motd")),
-        ("{replace: /usr/share/doc}", Replace("/usr/share/doc")),
-    ],
-)  # fmt: skip
-def test_every_verb(tmp_path: Path, written: str, item: Item) -> None:
-    assert items_of(tmp_path, written) == (item,)
-
-
-def test_attributes_come_from_the_nearest_level(tmp_path: Path) -> None:
-    head = "owner: 1:2\nfile_mode: 0640\ndir_mode: keep\nmtime: 100\nxattrs: {user.a: b}\n"
-    layer = "    owner: 3\n    file_mode: 600\n    mtime: keep\n"
-    items = items_of(
-        tmp_path,
-        "{copy: a, to: /a}",
-        "{copy: b, to: /b, owner: keep, file_mode: 4755, dir_mode: 0700, mtime: 1970-01-01T00:01:00Z, xattrs: keep}",
-        "{text: c, to: /c, mode: 0444, xattrs: {}}",
-        head=head,
-        layer=layer,
-    )
-    inherited = Attributes((3, 3), 0o600, KEEP, KEEP, (("user.a", b"b"),))
-    assert [attributes_of(item) for item in items] == [
-        inherited,
-        Attributes(KEEP, 0o4755, 0o700, 60, KEEP),
-        Attributes((3, 3), 0o444, KEEP, KEEP, ()),
-    ]
-    assert not isinstance(Attributes().owner, Keep)
-
-
-def test_capabilities_are_one_more_extended_attribute(tmp_path: Path) -> None:
-    (item,) = items_of(tmp_path, "{copy: p, to: /p, xattrs: {user.z: b, security.a: c}, capabilities: cap_net_raw=ep}")
-    names = [name for name, _ in attributes_of(item).xattrs or ()]  # type: ignore[union-attr]
-    assert names == ["security.a", "security.capability", "user.z"]
-
-
-def test_every_kind_of_layer(tmp_path: Path) -> None:
-    body = f"""
-compression: zstd
-layers:
-  - {{files: [{{copy: a, to: /a}}]}}
-  - {{name: packed, compression: {{type: gzip, level: 9}}, files: [{{copy: a, to: /a}}]}}
-  - {{name: old, archive: vendor/layer.tar.gz, compression: gzip}}
-  - {{archive: other.tar}}
-  - {{name: windows, foreign: {{urls: ["https://example.com/a?b=c"], digest: "{DIGEST}", size: 5, diff_id: "{DIGEST}"}}}}
-"""
-    digest = parse_digest(DIGEST)
-    copy = Copy("a", "/a")
-    assert only(tmp_path, body).layers == (
-        FilesLayer("layer-1", (copy,), Compressor(Compression.ZSTD, 3), tmp_path, 0),
-        FilesLayer("packed", (copy,), Compressor(Compression.GZIP, 9), tmp_path, 0),
-        ArchiveLayer("old", "vendor/layer.tar.gz", tmp_path, Compression.GZIP),
-        ArchiveLayer("layer-4", "other.tar", tmp_path),
-        ForeignLayer("windows", ("https://example.com/a?b=c",), digest, 5, digest),
-    )
-
-
-def test_directories_of_lower_layers_are_known_above(tmp_path: Path) -> None:
-    body = """
-layers:
-  - files: [{directory: true, to: /data, owner: "5"}, {directory: true, to: /gone/a}, {directory: true, to: /other}]
-  - files: [{remove: /gone}, {directory: true, to: /data, mode: 0700}]
-  - files: [{text: x, to: /data/x}]
-"""
-    known = [layer.known_directories for layer in only(tmp_path, body).layers if isinstance(layer, FilesLayer)]
-    data, other = Attributes(owner=(5, 5)), Directory("/other")
-    assert known == [
-        (),
-        (Directory("/data", data), Directory("/gone/a"), other),
-        (Directory("/data", Attributes(dir_mode=0o700)), other),
-    ]
 
 
 def test_platforms_give_templates_and_selectors_their_values(tmp_path: Path) -> None:
@@ -311,67 +201,6 @@ layers:
     assert plan.platforms[0].layers[0].origin == Origin(file, 8, 5)
 
 
-@pytest.mark.parametrize(
-    ("tags", "image", "expected"),
-    [
-        ((), "ghcr.io/o/n", ("1", "latest")),
-        (("2",), "ghcr.io/o/n", ("2",)),
-        (("2", "2", "3"), "ghcr.io/o/n", ("2", "3")),
-        (("localhost:5000/x:9",), "localhost:5000/x", ("9",)),
-        (("docker://quay.io/a/b:9", "10"), "quay.io/a/b", ("9", "10")),
-        (("quay.io/a/b",), "quay.io/a/b", ("1", "latest")),
-        (("hello:1.0",), "docker.io/library/hello", ("1.0",)),
-    ],
-)
-def test_tags_of_the_command_line(tmp_path: Path, tags: tuple[str, ...], image: str, expected: tuple[str, ...]) -> None:
-    plan = plan_of(tmp_path, "image: ghcr.io/o/n\ntags: ['1', latest]\n", Overrides(tags=tags))
-    assert (plan.image, plan.tags) == (parse_reference(image), expected)
-
-
-@pytest.mark.parametrize("tags", [("-x",), ("a/B:1",), (f"a/b@{DIGEST}",), ("a/b:1", "a/c:1"), ("",)])
-def test_tags_of_the_command_line_that_are_none(tmp_path: Path, tags: tuple[str, ...]) -> None:
-    (finding,) = findings_of(tmp_path, "", Overrides(tags=tags))
-    assert str(finding.place) == "--tag"
-    assert finding.hint
-
-
-@pytest.mark.parametrize(
-    ("asked", "expected"),
-    [
-        (("linux/arm64",), ["linux/arm64/v8"]),
-        (("linux/arm64,linux/amd64",), ["linux/amd64", "linux/arm64/v8"]),
-        (("linux/s390x", "linux/amd64"), ["linux/amd64", "linux/s390x"]),
-        (("linux/x86_64",), ["linux/amd64"]),
-    ],
-)
-def test_platforms_of_the_command_line(tmp_path: Path, asked: tuple[str, ...], expected: list[str]) -> None:
-    body = "platforms: [linux/amd64, linux/arm64/v8]\nannotations: {index: {a: b}}\n"
-    plan = plan_of(tmp_path, body, Overrides(platforms=asked))
-    assert [str(one.platform) for one in plan.platforms] == expected
-    assert plan.index_annotations == ((("a", "b"),) if len(expected) > 1 else ())
-
-
-def test_a_bad_platform_of_the_command_line(tmp_path: Path) -> None:
-    (finding,) = findings_of(tmp_path, "", Overrides(platforms=("linux/amr64",)))
-    assert (str(finding.place), finding.hint) == ("--platform", "did you mean `arm64`?")
-
-
-def test_labels_and_annotations_of_the_command_line_win(tmp_path: Path) -> None:
-    overrides = Overrides(
-        labels=(("a", "cli"), ("b", "cli")), annotations=(("manifest", "a", "cli"), ("manifest-descriptor", "c", "d"))
-    )
-    plan = only_with(tmp_path, "labels: {a: spec}\nannotations: {manifest: {a: spec}}\n", overrides)
-    assert plan.labels == (("a", "cli"), ("b", "cli"))
-    assert plan.annotations == (("a", "cli"),)
-    assert plan.descriptor_annotations == (("c", "d"),)
-
-
-@pytest.mark.parametrize("level", ["index", "index-descriptor", "config"])
-def test_annotations_of_the_command_line_that_have_no_place(tmp_path: Path, level: str) -> None:
-    (finding,) = findings_of(tmp_path, "", Overrides(annotations=((level, "a", "b"),)))
-    assert (finding.rule, str(finding.place)) == ("spec-annotation-level", "--annotation")
-
-
 def test_all_that_is_wrong_is_said_in_one_run_in_order_of_place(tmp_path: Path) -> None:
     body = """image: Bad/Name
 tgas: [x]
@@ -399,11 +228,6 @@ layers:
 def test_a_finding_is_said_once_however_many_platforms_meet_it(tmp_path: Path) -> None:
     body = "platforms: [linux/amd64, linux/arm64, linux/s390x]\nlayers:\n  - files: [{copy: '{{ x }}', to: y}]\n"
     assert len(findings_of(tmp_path, body)) == 2
-
-
-def only_with(directory: Path, body: str, overrides: Overrides) -> PlatformPlan:
-    (platform,) = plan_of(directory, body, overrides).platforms
-    return platform
 
 
 def test_equal_layers_of_two_platforms_are_equal_values(tmp_path: Path) -> None:

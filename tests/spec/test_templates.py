@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from ocibuild.oci.platform import Platform
 from ocibuild.spec.load import Facts, Overrides, load_plans
 from ocibuild.spec.scope import Scope
-from ocibuild.spec.template_language import FILTERS, METHODS, TemplateError
-from ocibuild.spec.templates import Budget, render
+from ocibuild.spec.template_language import FILTERS, METHODS, Budget, TemplateError
+from ocibuild.spec.templates import render
 from tests.spec.specs import HEAD, facts, findings_of, plan_of, write
 
 VARIABLES = {"version": "1.10.3-rc1", "names": "a,b,c", "empty": ""}
