@@ -69,18 +69,30 @@ class Server:
 
     def _accept(self) -> None:
         while not self._closing.is_set():
-            if not self._slots.acquire(timeout=_POLL):
-                self._cut_longest_idle()
-                continue
             try:
                 connection, _ = self._listener.accept()
-            except OSError as error:
-                self._slots.release()
-                if not isinstance(error, TimeoutError):  # no more file descriptors, say: others will end
-                    self._closing.wait(_POLL)
+            except TimeoutError:
                 continue
-            self._set_idle(connection, False)
-            threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+            except OSError:  # no more file descriptors, say: others will end
+                self._closing.wait(_POLL)
+                continue
+            if self._take_slot():
+                self._set_idle(connection, False)
+                threading.Thread(
+                    target=self._converse, args=(connection,), name="registry connection", daemon=True
+                ).start()
+            else:
+                connection.close()
+
+    def _take_slot(self) -> bool:
+        """Wait until the number of connections allows one more; False when the server is to end."""
+        while not self._closing.is_set():
+            if self._slots.acquire(blocking=False):
+                return True
+            self._cut_longest_idle()
+            if self._slots.acquire(timeout=_POLL):
+                return True
+        return False
 
     def _converse(self, connection: socket.socket) -> None:
         try:

@@ -117,7 +117,8 @@ class Sessions:
 
     def _make_room(self) -> None:
         by_age = sorted(self._sessions.copy().values(), key=lambda session: session.used)
-        expired = [session for session in by_age if session.used < self._clock() - _IDLE_LIMIT]
+        long_ago = self._clock() - _IDLE_LIMIT
+        expired = [session for session in by_age if session.used < long_ago]
         for session in expired or by_age[: max(0, len(by_age) - _MOST + 1)]:
             if session.lock.acquire(blocking=False):
                 try:

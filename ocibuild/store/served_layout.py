@@ -104,15 +104,15 @@ class ServedLayout(Layout):
         directory = self.path / UPLOADS
         make_directory(directory)
         lock = FileLock(directory / _LOCK, thread_local=False)
-        try:
-            with disk_errors("lock", directory):
+        with disk_errors("lock", directory):
+            try:
                 lock.acquire(timeout=0)
-        except Timeout as error:
-            raise StoreError(
-                "another server writes to this layout",
-                where=self.where,
-                hint="end that one, or serve the layout with --read-only",
-            ) from error
+            except Timeout as error:
+                raise StoreError(
+                    "another server writes to this layout",
+                    where=self.where,
+                    hint="end that one, or serve the layout with --read-only",
+                ) from error
         try:
             _remove_uploads(directory)
             yield

@@ -14,6 +14,7 @@ from ocibuild.server.service import Server
 from tests.server.support import Client
 
 Serve = Callable[..., Server]
+NewClient = Callable[..., Client]
 
 
 @pytest.fixture
@@ -30,22 +31,20 @@ def serve(layout: Path) -> Iterator[Serve]:
 
 
 @pytest.fixture
-def new_client(serve: Serve) -> Iterator[Callable[..., Client]]:
-    """Opens clients of one server."""
+def new_client(serve: Serve) -> Iterator[NewClient]:
+    """Opens clients; keyword arguments are those of `api.serve` for the first, which starts the server."""
     with ExitStack() as stack:
         servers: list[Server] = []
 
         def new(**options: Any) -> Client:
             if not servers:
-                servers.append(serve())
-            client = Client(servers[0], **options)
-            stack.callback(client.close)
-            return client
+                servers.append(serve(**options))
+            return stack.enter_context(Client(servers[0]))
 
         yield new
 
 
 @pytest.fixture
-def client(new_client: Callable[..., Client]) -> Client:
+def client(new_client: NewClient) -> Client:
     """A client of a server that nobody else uses."""
     return new_client()

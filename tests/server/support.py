@@ -75,7 +75,10 @@ class Client:
         reply = self._connection.getresponse()
         return Reply(reply.status, {name.lower(): text for name, text in reply.getheaders()}, reply.read())
 
-    def close(self) -> None:
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
         self._connection.close()
 
     # What most tests do on the way to their point.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.server.conftest import Serve
+from tests.server.conftest import NewClient
 from tests.server.support import INDEX, MANIFEST, Client, descriptor_of, digest_of, encoded, image, index
 
 
@@ -86,7 +86,7 @@ def test_the_catalog(client: Client) -> None:
     assert client("GET", "/v2/_catalog").json() == {"repositories": ["a", "a/b/c", "b"]}
 
 
-def test_ten_thousand_tags(serve: Serve, layout: Path) -> None:
+def test_ten_thousand_tags(new_client: NewClient, layout: Path) -> None:
     raw = encoded(index())
     tags = [f"v{number:05}" for number in range(10_000)]
     blobs = layout / "blobs/sha256"
@@ -97,13 +97,12 @@ def test_ten_thousand_tags(serve: Serve, layout: Path) -> None:
         descriptor_of(raw, INDEX, annotations={"io.containerd.image.name": f"ghcr.io/o/app:{tag}"}) for tag in tags
     ]
     (layout / "index.json").write_bytes(encoded(index(*manifests)))
-    client = Client(serve())
+    client = new_client()
     started = time.monotonic()
     assert [*chain(*pages(client, "/v2/o/app/tags/list?n=100", "tags"))] == tags
     client("PUT", "/v2/o/app/manifests/new", raw, content_type=INDEX)
     assert list(pages(client, "/v2/o/app/tags/list?n=9000", "tags")) == [["new", *tags[:8999]], tags[8999:]]
     assert time.monotonic() - started < 20
-    client.close()
 
 
 # Referrers
@@ -185,9 +184,7 @@ def test_referrers_may_come_before_their_subject_and_go(client: Client) -> None:
     assert referrers(client, subject["digest"]) == []
 
 
-def test_referrers_belong_to_a_repository_and_outlive_the_server(
-    client: Client, new_client: Callable[..., Client], layout: Path
-) -> None:
+def test_referrers_belong_to_a_repository_and_outlive_the_server(client: Client, layout: Path) -> None:
     subject = client.push_image(tag="1")
     signature = attach(client, subject, "application/vnd.signature")
     assert client("GET", f"/v2/other/referrers/{subject['digest']}").json()["manifests"] == []
