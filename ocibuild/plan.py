@@ -73,7 +73,7 @@ class Copy:
     exclude: tuple[str, ...] = ()
     mode: int | None = None
     attributes: Attributes = Attributes()
-    origin: Origin | None = field(default=None, compare=False)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Text:
     content: bytes
     to: str
     attributes: Attributes = Attributes()
-    origin: Origin | None = field(default=None, compare=False)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Symlink:
     target: str
     to: str
     attributes: Attributes = Attributes()
-    origin: Origin | None = field(default=None, compare=False)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Hardlink:
 
     target: str
     to: str
-    origin: Origin | None = field(default=None, compare=False)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Directory:
 
     to: str
     attributes: Attributes = Attributes()
-    origin: Origin | None = field(default=None, compare=False)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Extract:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     attributes: Attributes = Attributes()
-    origin: Origin | None = field(default=None, compare=False)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Remove:
     """A whiteout: what lower layers have at `path` is gone."""
 
     path: str
-    origin: Origin | None = field(default=None, compare=False)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class Replace:
 
     path: str
     attributes: Attributes = Attributes()
-    origin: Origin | None = field(default=None, compare=False)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
 Item = Copy | Text | Symlink | Hardlink | Directory | Extract | Remove | Replace
@@ -162,7 +162,7 @@ class FilesLayer:
     created: int
     latest_mtime: int | None = None
     known_directories: tuple[Directory, ...] = ()
-    origin: Origin | None = field(default=None, compare=False)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class ArchiveLayer:
     source: str
     context: Path
     compression: Compression | None = None
-    origin: Origin | None = field(default=None, compare=False)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ class ForeignLayer:
     size: int
     diff_id: Digest
     compression: Compression = Compression.GZIP
-    origin: Origin | None = field(default=None, compare=False)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
 LayerPlan = FilesLayer | ArchiveLayer | ForeignLayer
@@ -251,8 +251,8 @@ class PlatformPlan:
     labels: Strings = ()
     annotations: Strings = ()  # of the manifest
     descriptor_annotations: Strings = ()  # of the descriptor that names the manifest
-    origin: Origin | None = field(default=None, compare=False)
-    base_origin: Origin | None = field(default=None, compare=False)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
+    base_origin: Origin | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +270,7 @@ class Plan:
     platforms: tuple[PlatformPlan, ...]
     index_annotations: Strings = ()
     index_descriptor_annotations: Strings = ()
-    origin: Origin | None = field(default=None, compare=False)
+    origin: Origin | None = field(default=None, compare=False, repr=False)
     places: Mapping[str, Origin] = field(
         default_factory=dict, compare=False
     )  # dotted key -> where it stands, for checks

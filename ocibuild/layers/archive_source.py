@@ -59,12 +59,11 @@ def read_members(archive: FileContent, subject: str) -> TarReader:
     return TarReader(unpack_any(read_file(archive, CHUNK), subject=subject), subject)
 
 
-def extract_entries(item: Extract, layer: FilesLayer, number: int) -> Iterator[Entry]:
+def extract_entries(item: Extract, archive: FileContent, layer: FilesLayer, number: int) -> Iterator[Entry]:
     """The entries of an archive below `item.to`; of members with the same path the last one counts, as when unpacking.
 
     SourceError for names that leave the archive, for whiteouts, and for links to what does not precede them.
     """
-    archive = find_archive(layer.context, item.source, item.origin)
     extraction = _Extraction(item, layer, number, archive)
     with placed(item.origin):
         for ordinal, member in enumerate(read_members(archive, repr(item.source))):

@@ -2,41 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 
 from ocibuild.events import Advanced, Emit, Finished, Stage, Started
 from ocibuild.layers.archive_layer import keep_archive
 from ocibuild.layers.archive_source import find_archive
 from ocibuild.layers.arrange import arrange
-from ocibuild.layers.entries import total_size
-from ocibuild.layers.pipeline import Crew, write_blob
+from ocibuild.layers.entries import Entry, total_size
+from ocibuild.layers.memory import LayerRecord, Recollection, SegmentPacker, recollect, remember
+from ocibuild.layers.pipeline import Crew, WrittenBlob, hash_stream, write_blob
 from ocibuild.layers.segments import segments
 from ocibuild.layers.sources import directory_entry, layer_entries
-from ocibuild.oci.blobs import BlobStore
+from ocibuild.layers.survey import Fingerprint, fingerprint, survey_layer
+from ocibuild.oci.blobs import BlobStore, BuildCache
 from ocibuild.oci.descriptor import Descriptor
+from ocibuild.oci.digest import Digest
 from ocibuild.oci.media_type import Format, layer_type
 from ocibuild.plan import ArchiveLayer, BuiltLayer, FilesLayer, ForeignLayer, LayerPlan
 
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What building a layer needs besides its plan."""
+    """What building a layer needs besides its plan. `published` are layers of earlier images by their diff_ids: one that
+    comes out the same keeps its descriptor, and is not packed again."""
 
     store: BlobStore
     crew: Crew
     emit: Emit
+    cache: BuildCache | None = None
+    published: Mapping[Digest, Descriptor] = field(default_factory=dict)
 
 
 def build_layers(
-    plans: Iterable[LayerPlan], store: BlobStore, *, jobs: int, emit: Emit
+    plans: Iterable[LayerPlan],
+    store: BlobStore,
+    *,
+    jobs: int,
+    emit: Emit,
+    cache: BuildCache | None = None,
+    published: Mapping[Digest, Descriptor] | None = None,
 ) -> Mapping[LayerPlan, BuiltLayer]:
-    """Build every distinct layer of `plans` into `store`, on `jobs` threads. The first error ends the rest."""
+    """Build every distinct layer of `plans` into `store`, on `jobs` threads. The first error ends the rest.
+
+    A layer that equals a published one is not written: its blob may be elsewhere.
+    """
     distinct = list(dict.fromkeys(plans))
     with Crew(jobs) as crew, ThreadPoolExecutor(min(jobs, len(distinct)) or 1, thread_name_prefix="layer") as drivers:
-        workshop = Workshop(store, crew, emit)
+        workshop = Workshop(store, crew, emit, cache, published or {})
         futures = [drivers.submit(build_layer, plan, workshop) for plan in distinct]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
@@ -60,19 +76,68 @@ def build_layer(plan: LayerPlan, workshop: Workshop) -> BuiltLayer:
 
 
 def _files(plan: FilesLayer, workshop: Workshop) -> BuiltLayer:
+    """The layer from the first of these that has it: an unchanged fingerprint, a published image, the sources."""
+    began = time.time_ns()
+    surveys = survey_layer(plan)
+    mark, past = Fingerprint("", is_settled=False), Recollection()
+    if workshop.cache is not None:
+        mark, past = fingerprint(plan, surveys, began), recollect(plan, workshop.cache)
+        if (unchanged := _unchanged(plan, mark, past, workshop)) is not None:
+            return unchanged
     known = {entry.path: entry for entry in (directory_entry(item, plan) for item in plan.known_directories)}
-    members = arrange(layer_entries(plan), known, plan.created)
+    members = arrange(layer_entries(plan, surveys), known, plan.created)
     with _task(plan, total_size(members), workshop) as task:
-        blob = write_blob(
+        if past.last is None and (taken := _published(plan, members, workshop)) is not None:
+            workshop.emit(Finished(task, "published", taken.descriptor.size))
+            return taken
+        blob = _packed(plan, members, past, workshop, task)
+        workshop.emit(Finished(task, "built", blob.size))
+    descriptor = Descriptor(layer_type(Format.OCI, plan.compressor.compression), blob.digest, blob.size)
+    if workshop.cache is not None:
+        settled = mark.value if mark.is_settled else ""
+        record = LayerRecord(settled, plan.compressor.fingerprint, descriptor, blob.diff_id, blob.stretches)
+        remember(plan, record, workshop.cache)
+    return BuiltLayer(plan.name, descriptor, blob.diff_id)
+
+
+def _unchanged(plan: FilesLayer, mark: Fingerprint, past: Recollection, workshop: Workshop) -> BuiltLayer | None:
+    """The layer as it was built before, if nothing of its sources has changed and its blob is still to be had."""
+    record = past.exact
+    if record is None or record.fingerprint != mark.value or workshop.cache is None:
+        return None
+    if not workshop.cache.restore(record.descriptor):
+        return None
+    with _task(plan, record.descriptor.size, workshop) as task:
+        workshop.emit(Finished(task, "unchanged", record.descriptor.size))
+    return BuiltLayer(plan.name, record.descriptor, record.diff_id)
+
+
+def _published(plan: FilesLayer, members: Sequence[Entry], workshop: Workshop) -> BuiltLayer | None:
+    """The layer as an earlier image has it, packed in the wanted way but perhaps by an older compressor."""
+    wanted = layer_type(Format.OCI, plan.compressor.compression)
+    offered = {diff_id: layer for diff_id, layer in workshop.published.items() if layer.media_type == wanted}
+    if not offered:
+        return None
+    diff_id = hash_stream(segments(members), workshop.crew)
+    return BuiltLayer(plan.name, offered[diff_id], diff_id) if diff_id in offered else None
+
+
+def _packed(
+    plan: FilesLayer, members: Sequence[Entry], past: Recollection, workshop: Workshop, task: str
+) -> WrittenBlob:
+    """The layer from its sources; segments that the last build packed too are taken over."""
+    compressor, cache = plan.compressor, workshop.cache
+    last = past.last if past.last is not None and past.last.compressor == compressor.fingerprint else None
+    with ExitStack() as stack:
+        blob = stack.enter_context(cache.packed_blob(last.descriptor.digest)) if cache and last else None
+        packer = SegmentPacker(compressor, keys=cache is not None, known=last.stretches if last else None, blob=blob)
+        return write_blob(
             segments(members),
-            plan.compressor,
+            packer,
             workshop.store,
             workshop.crew,
             lambda amount: workshop.emit(Advanced(task, amount)),
         )
-        workshop.emit(Finished(task, "built", blob.size))
-    media_type = layer_type(Format.OCI, plan.compressor.compression)
-    return BuiltLayer(plan.name, Descriptor(media_type, blob.digest, blob.size), blob.diff_id)
 
 
 def _archive(plan: ArchiveLayer, workshop: Workshop) -> BuiltLayer:

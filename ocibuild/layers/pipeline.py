@@ -8,19 +8,18 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
+from ocibuild.layers.memory import SegmentPacker, Stretch
 from ocibuild.layers.segments import Segment
 from ocibuild.oci.blobs import BlobStore
-from ocibuild.oci.compression import Buffer, Compressor
 from ocibuild.oci.digest import Digest
-from ocibuild.oci.media_type import Compression
 
 Result = TypeVar("Result")
 
@@ -88,44 +87,45 @@ class Crew:
 
 @dataclass(frozen=True, slots=True)
 class WrittenBlob:
-    """A blob in the store: its digest and size, and the digest of what it unpacks to."""
+    """A blob in the store: its digest and size, the digest of what it unpacks to, and where its segments lie."""
 
     digest: Digest
     size: int
     diff_id: Digest
-
-
-class _Packed(NamedTuple):
-    plain: Buffer
-    packed: Buffer
+    stretches: Mapping[bytes, Stretch]
 
 
 def write_blob(
     segments: Iterable[Segment],
-    compressor: Compressor,
+    pack: SegmentPacker,
     store: BlobStore,
     crew: Crew,
     advance: Callable[[int], None],
 ) -> WrittenBlob:
     """Pack the tar stream into a new blob of `store`. `advance` is told the unpacked bytes of each segment."""
     plain, packed, size = hashlib.sha256(), hashlib.sha256(), 0
-    same = compressor.compression is Compression.NONE
-    work = (partial(_pack, segment, compressor) for segment in segments)
+    stretches: dict[bytes, Stretch] = {}
+    work = (partial(pack, segment) for segment in segments)
     with store.writer() as writer, closing(crew.in_order(work)) as results:
         for result in results:
             plain.update(result.plain)
-            if not same:
+            if result.packed is not result.plain:
                 packed.update(result.packed)
             writer.write(result.packed)
+            if pack.keys:
+                stretches[result.key] = Stretch(size, len(result.packed), result.checksum)
             size += len(result.packed)
             advance(len(result.plain))
         diff_id = Digest("sha256", plain.hexdigest())
-        digest = diff_id if same else Digest("sha256", packed.hexdigest())
+        digest = Digest("sha256", packed.hexdigest()) if pack.compresses else diff_id
         writer.commit(digest)
-    return WrittenBlob(digest, size, diff_id)
+    return WrittenBlob(digest, size, diff_id, stretches)
 
 
-def _pack(segment: Segment, compressor: Compressor) -> _Packed:
-    """The work on one segment, done by a thread of the crew."""
-    plain = segment.load()
-    return _Packed(plain, compressor.pack(plain))
+def hash_stream(segments: Iterable[Segment], crew: Crew) -> Digest:
+    """The diff_id of the tar stream, without packing it."""
+    hasher = hashlib.sha256()
+    with closing(crew.in_order(segment.load for segment in segments)) as results:
+        for plain in results:
+            hasher.update(plain)
+    return Digest("sha256", hasher.hexdigest())

@@ -1,14 +1,14 @@
-"""Items of a plan -> entries, in no order yet: what each verb puts into a layer."""
+"""Items of a plan and what the disk says of them -> entries, in no order yet: what each verb puts into a layer."""
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ocibuild.errors import SourceError, quoted
 from ocibuild.layers.archive_source import extract_entries
 from ocibuild.layers.attributes import Resolver, facts_of, resolver
-from ocibuild.layers.context import Source, components, file_content, find
+from ocibuild.layers.context import components, file_content
 from ocibuild.layers.entries import (
     DIRECTORY,
     FILE,
@@ -17,16 +17,16 @@ from ocibuild.layers.entries import (
     SYMLINK,
     WHITEOUT_PREFIX,
     Entry,
+    FileContent,
     Rank,
     encoded,
     image_path,
     is_whiteout_name,
     printable,
 )
-from ocibuild.layers.patterns import selection
-from ocibuild.layers.walk import Found, look_at, walk
+from ocibuild.layers.survey import Looked, Survey
+from ocibuild.layers.walk import Found
 from ocibuild.plan import (
-    KEEP,
     Attributes,
     Copy,
     Directory,
@@ -44,31 +44,31 @@ from ocibuild.plan import (
 _KINDS = {stat.S_IFSOCK: "a socket", stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
-def layer_entries(layer: FilesLayer) -> Iterator[Entry]:
+def layer_entries(layer: FilesLayer, surveys: Sequence[Survey]) -> Iterator[Entry]:
     """The entries of every item of `layer`. SourceError for what cannot become part of an image."""
-    for number, item in enumerate(layer.items):
-        yield from item_entries(item, layer, number)
+    for number, (item, survey) in enumerate(zip(layer.items, surveys, strict=True)):
+        yield from _item_entries(item, survey, layer, number)
 
 
-def item_entries(item: Item, layer: FilesLayer, number: int) -> Iterator[Entry]:
-    """The entries that item `number` gives."""
-    match item:
-        case Copy():
-            return _copy(item, layer)
-        case Text():
+def _item_entries(item: Item, survey: Survey, layer: FilesLayer, number: int) -> Iterator[Entry]:
+    match item, survey:
+        case Copy(), Looked():
+            return _copy(item, survey, layer)
+        case Extract(), FileContent():
+            return extract_entries(item, survey, layer, number)
+        case Text(), _:
             return _text(item, layer)
-        case Symlink():
+        case Symlink(), _:
             return _symlink(item, layer)
-        case Hardlink():
+        case Hardlink(), _:
             return _hardlink(item, layer)
-        case Directory():
+        case Directory(), _:
             return _directory(item, layer)
-        case Extract():
-            return extract_entries(item, layer, number)
-        case Remove():
+        case Remove(), _:
             return _remove(item, layer)
-        case Replace():
+        case Replace(), _:
             return _replace(item, layer)
+    raise TypeError(f"no survey for {item!r}")
 
 
 def _text(item: Text, layer: FilesLayer) -> Iterator[Entry]:
@@ -115,45 +115,19 @@ def _replace(item: Replace, layer: FilesLayer) -> Iterator[Entry]:
     yield _whiteout(image_path(item.path, item.origin), OPAQUE_WHITEOUT, layer, item.origin)
 
 
-def _copy(item: Copy, layer: FilesLayer) -> Iterator[Entry]:
-    source = find(layer.context, item.source, item.origin)
+def _copy(item: Copy, looked: Looked, layer: FilesLayer) -> Iterator[Entry]:
     have = resolver(layer, item.attributes)
-    if source.is_directory:
-        yield from _copy_tree(item, source, have)
+    source, found = looked
+    path, on_disk = image_path(item.to, item.origin), source.path
+    if not source.is_directory:
+        if item.to.endswith("/"):
+            path = _joined(path, components(item.source)[-1])
+        yield _disk_entry(path, on_disk, found[0], have, item)
         return
-    if item.include or item.exclude:
-        raise SourceError(
-            f"{item.source!r} is a file, and a file has nothing to include or exclude",
-            where=_where(item),
-            hint="name its directory in `copy`, or drop the patterns",
-        )
-    path = image_path(item.to, item.origin)
-    if item.to.endswith("/"):
-        path = _joined(path, components(item.source)[-1])
-    found = look_at(source, item.origin, keeps_xattrs=item.attributes.xattrs is KEEP)
-    yield _disk_entry(path, source.path, found, have, item)
-
-
-def _copy_tree(item: Copy, source: Source, have: Resolver) -> Iterator[Entry]:
-    if item.mode is not None:
-        raise SourceError(
-            f"{item.source!r} is a directory, and `mode` is for a single file",
-            where=_where(item),
-            hint="use `file_mode` and `dir_mode`",
-        )
-    chosen = selection(item.include, item.exclude)
-    top, *found = walk(source, chosen, item.origin, keeps_xattrs=item.attributes.xattrs is KEEP)
-    if item.include and not found:
-        raise SourceError(
-            f"nothing in {item.source!r} matches {', '.join(map(repr, item.include))}",
-            where=_where(item),
-            hint="patterns are relative to the copied directory; was the step that makes these files run?",
-        )
-    base, on_disk = image_path(item.to, item.origin), source.path
-    if base:
-        yield _disk_entry(base, on_disk, top, have, item)
-    for each in found:
-        yield _disk_entry(_joined(base, each.path), on_disk + b"/" + each.path, each, have, item)
+    if path:
+        yield _disk_entry(path, on_disk, found[0], have, item)
+    for each in found[1:]:
+        yield _disk_entry(_joined(path, each.path), on_disk + b"/" + each.path, each, have, item)
 
 
 def _disk_entry(path: bytes, on_disk: bytes, found: Found, have: Resolver, item: Copy) -> Entry:
