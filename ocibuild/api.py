@@ -20,12 +20,16 @@ from ocibuild.layers.tar import WRITER
 from ocibuild.oci.location import LayoutLocation
 from ocibuild.recipes.accounts import examine, login, logout
 from ocibuild.recipes.building import build
+from ocibuild.recipes.companions import Along
 from ocibuild.recipes.copying import copy, tag
+from ocibuild.recipes.deleting import delete
 from ocibuild.recipes.looking import Inspection, digest, images, inspect, tags
 from ocibuild.recipes.merging import create_index
+from ocibuild.recipes.mirroring import copy_tags
 from ocibuild.recipes.places import Places
 from ocibuild.recipes.planning import Fate, Move, PushPlan, plan_push
 from ocibuild.recipes.pushing import UPLOADS, Pushed, Terms, push, push_plans
+from ocibuild.recipes.referring import Attachment, Referred, attach, referrers
 from ocibuild.recipes.serving import serve
 from ocibuild.registry.settings import Settings
 from ocibuild.schema_files import schema_text
@@ -46,9 +50,10 @@ __all__ = [  # noqa: RUF022 - in the order of use
     # places
     "Places", "Settings", "examine", "login", "logout",
     # pushing and copying
-    "UPLOADS", "Fate", "Move", "PushPlan", "Pushed", "Terms", "copy", "create_index", "plan_push", "profile_named", "push", "push_plans", "tag",
+    "UPLOADS", "Fate", "Move", "PushPlan", "Pushed", "Terms", "create_index", "plan_push", "profile_named", "push", "push_plans", "tag",
+    "Along", "Attachment", "attach", "copy", "copy_tags", "delete",
     # looking
-    "Entry", "Inspection", "Node", "digest", "images", "inspect", "tags",
+    "Entry", "Inspection", "Node", "Referred", "digest", "images", "inspect", "referrers", "tags",
     # serving
     "serve",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ocibuild.events import Advanced, Emit, Finished, Noted, Stage, Started
@@ -57,12 +57,17 @@ def transfer(root: Node, reader: ImageReader, sink: ImageSink, names: Sequence[s
     outcomes = put_blobs(blobs_of(root), reader, sink, manner)
     for node in root.walk():
         _put_manifest(node, sink, manner.emit)
+    put_names(root, sink, names, manner.emit)
+    return Transferred(outcomes)
+
+
+def put_names(root: Node, sink: ImageSink, names: Sequence[str], emit: Emit) -> None:
+    """Let `names` point to `root`, which `sink` holds."""
     for name in names:
         task = f"tag {name}"
-        manner.emit(Started(task, Stage.TAG, name))
+        emit(Started(task, Stage.TAG, name))
         sink.tag(root.descriptor, root.document.raw, name)
-        manner.emit(Finished(task, "tagged"))
-    return Transferred(outcomes)
+        emit(Finished(task, "tagged"))
 
 
 def blobs_of(root: Node) -> list[Descriptor]:
@@ -87,24 +92,28 @@ def put_blobs(
     """Make `sink` hold all `blobs`, and say what became of each."""
     # The largest first: the last thread to finish then has little left to do.
     ordered = sorted(blobs, key=lambda descriptor: -descriptor.size)
-    put = partial(_put_blob, reader, sink, manner)
-    return tuple(zip(ordered, _all(put, ordered, manner.jobs), strict=True))
+    outcomes = _all(lambda blob: put_blob(_on_offer(blob, reader), sink, manner), ordered, manner.jobs)
+    return tuple(zip(ordered, outcomes, strict=True))
 
 
-def _put_blob(reader: ImageReader, sink: ImageSink, manner: Manner, descriptor: Descriptor) -> Outcome:
-    task = str(descriptor.digest)
+def put_blob(source: BlobSource, sink: ImageSink, manner: Manner) -> Outcome:
+    """Make `sink` hold a blob, with progress."""
+    descriptor, task = source.descriptor, str(source.descriptor.digest)
     manner.emit(Started(task, manner.stage, manner.title(descriptor), descriptor.size))
-    opener = partial(reader.open_blob, descriptor)
     if manner.stage is Stage.FETCH:
-        opener = partial(_counted, opener, task, manner.emit)
+        source = replace(source, open=partial(_counted, source.open, task, manner.emit))
     try:
-        outcome = sink.put_blob(BlobSource(descriptor, opener, reader.blob_origins(descriptor)))
+        outcome = sink.put_blob(source)
     except BaseException:
         manner.emit(Finished(task, "failed"))
         raise
     done = "fetched" if manner.stage is Stage.FETCH and outcome is Outcome.SENT else outcome.value
     manner.emit(Finished(task, done, descriptor.size))
     return outcome
+
+
+def _on_offer(descriptor: Descriptor, reader: ImageReader) -> BlobSource:
+    return BlobSource(descriptor, partial(reader.open_blob, descriptor), reader.blob_origins(descriptor))
 
 
 def _counted(opener: Callable[[], Iterator[bytes]], task: str, emit: Emit) -> Iterator[bytes]:

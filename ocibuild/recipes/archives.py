@@ -1,16 +1,22 @@
-"""Images into archives."""
+"""Images into archives, by way of a layout where need be."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ocibuild.errors import UsageError
+from ocibuild.events import Emit
 from ocibuild.oci.blobs import ImageReader
 from ocibuild.oci.descriptor import Descriptor
-from ocibuild.oci.location import LocalLocation, OciArchiveLocation
+from ocibuild.oci.location import LayoutLocation, LocalLocation, OciArchiveLocation
 from ocibuild.store.docker_archive import write_docker_archive
+from ocibuild.store.layout import Layout
 from ocibuild.store.naming import full_reference, named
 from ocibuild.store.oci_archive import write_oci_archive
+from ocibuild.store.writing import disk_errors, make_directory
 
 
 def write_archive(
@@ -34,3 +40,17 @@ def write_archive(
 def _entry(descriptor: Descriptor, name: str | None) -> Descriptor:
     reference = full_reference(name) if name else None
     return named(descriptor, reference=reference, tag=None if reference else name)
+
+
+@contextmanager
+def workplace(output: LocalLocation, emit: Emit) -> Iterator[Layout]:
+    """The layout that is worked in: the output itself, or a temporary one beside an archive."""
+    if isinstance(output, LayoutLocation):
+        yield Layout.create(output.path, emit=emit)
+        return
+    directory = Path(output.path).parent
+    make_directory(directory)
+    with disk_errors("write to", directory):
+        temporary = TemporaryDirectory(prefix=".ocibuild-", dir=directory)
+    with temporary as path:
+        yield Layout.create(Path(path) / "layout", emit=emit)

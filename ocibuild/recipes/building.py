@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ocibuild.assembly import Bases, Built, names_of, put_image, read_bases
-from ocibuild.events import Emit, Stage
+from ocibuild.events import Stage
 from ocibuild.image import BaseImage
 from ocibuild.layers.build import build_layers
 from ocibuild.oci.location import LayoutLocation, LocalLocation, Location, RegistryLocation
 from ocibuild.oci.media_type import is_foreign
 from ocibuild.plan import LayerPlan, Plan
-from ocibuild.recipes.archives import write_archive
+from ocibuild.recipes.archives import workplace, write_archive
 from ocibuild.recipes.places import Places
 from ocibuild.store.layout import Layout
-from ocibuild.store.writing import disk_errors, make_directory
 from ocibuild.transfer import Manner, put_blobs
 
 
@@ -36,7 +32,7 @@ def build(
     remembers where. What goes wrong leaves `output` without the new images: an archive as it was, a layout as it named them.
     """
     bases = read_bases(plans, places.reader)
-    with _workplace(output, places.emit) as layout:
+    with workplace(output, places.emit) as layout:
         layers = build_layers(_all_layers(plans), layout, jobs=jobs, emit=places.emit)
         whole = self_contained or not isinstance(output, LayoutLocation)
         for location, base in _distinct(bases):
@@ -68,20 +64,6 @@ def _take_base_layers(
         if not whole:
             return
     put_blobs(layers, places.reader(location), layout, Manner(jobs, places.emit, Stage.FETCH))
-
-
-@contextmanager
-def _workplace(output: LocalLocation, emit: Emit) -> Iterator[Layout]:
-    """The layout that a build works in: the output itself, or a temporary one beside an archive."""
-    if isinstance(output, LayoutLocation):
-        yield Layout.create(output.path, emit=emit)
-        return
-    directory = Path(output.path).parent
-    make_directory(directory)
-    with disk_errors("write to", directory):
-        temporary = TemporaryDirectory(prefix=".ocibuild-", dir=directory)
-    with temporary as path:
-        yield Layout.create(Path(path) / "layout", emit=emit)
 
 
 def _deliver(built: Sequence[Built], layout: Layout, output: LocalLocation) -> None:

@@ -8,17 +8,26 @@ from ocibuild.errors import UsageError
 from ocibuild.events import Stage
 from ocibuild.oci.blobs import ImagePlace, ImageReader
 from ocibuild.oci.descriptor import Descriptor
-from ocibuild.oci.location import LayoutLocation, Location, RegistryLocation, kept_name, name_in
+from ocibuild.oci.location import (
+    DockerArchiveLocation,
+    LayoutLocation,
+    Location,
+    RegistryLocation,
+    kept_name,
+    name_in,
+)
 from ocibuild.oci.platform import Platform
 from ocibuild.oci.reference import Reference, parse_tag, tag_within
-from ocibuild.recipes.archives import write_archive
+from ocibuild.recipes.archives import workplace, write_archive
+from ocibuild.recipes.companions import ALONE, Along, Company, carry
 from ocibuild.recipes.looking import find_graph
 from ocibuild.recipes.places import Places
 from ocibuild.recipes.pushing import UPLOADS
 from ocibuild.store.layout import Layout
 from ocibuild.store.naming import full_reference
+from ocibuild.store.oci_archive import write_oci_archive
 from ocibuild.store.places import open_location
-from ocibuild.transfer import Manner, transfer
+from ocibuild.transfer import Manner
 
 
 def copy(
@@ -27,27 +36,36 @@ def copy(
     places: Places,
     *,
     platform: Platform | None = None,
+    along: Along = ALONE,
     jobs: int = UPLOADS,
 ) -> Descriptor:
     """Copy an image, digests unchanged, from any place to any place; with `platform`, that one image out of an index.
 
     It keeps its names where the destination gives none. pull is this too. What is written into a docker-archive has no
-    manifest there; the descriptor that is given is that of the source. UsageError for a destination with another digest.
+    manifest there; the descriptor that is given is that of the source. UsageError for a destination with another digest,
+    and for a docker-archive that is to take more along.
     """
+    if isinstance(destination, DockerArchiveLocation) and along != ALONE:
+        raise UsageError(
+            f"{destination} cannot hold what refers to an image", hint="copy to oci-archive:FILE, or oci:DIR"
+        )
     reader = places.reader(source)
     root = find_graph(reader, source, platform)
+    company = Company(reader, _tags_in(source, places) if along.digest_tags else (), along, places.emit)
     if isinstance(destination, RegistryLocation):
         tags = _tags_at(destination.reference, source, reader, root.descriptor)
-        transfer(root, reader, places.repository(destination.reference), tags, Manner(jobs, places.emit))
+        carry(root, tags, company, places.repository(destination.reference), Manner(jobs, places.emit))
         return root.descriptor
     names = (destination.name,) if destination.name else _kept_names(source, reader)
-    if isinstance(destination, LayoutLocation):
-        layout = Layout.create(destination.path, emit=places.emit)
-        transfer(root, reader, layout, names, Manner(jobs, places.emit, Stage.FETCH))
+    if not isinstance(destination, LayoutLocation) and along == ALONE:
+        write_archive([(root.descriptor, names)], reader, destination)
+        return root.descriptor
+    with workplace(destination, places.emit) as layout:
+        carry(root, names, company, layout, Manner(jobs, places.emit, Stage.FETCH))
         if not names:
             layout.name(root.descriptor)
-    else:
-        write_archive([(root.descriptor, names)], reader, destination)
+        if not isinstance(destination, LayoutLocation):
+            write_oci_archive(destination.path, layout, [entry.descriptor for entry in layout.entries()])
     return root.descriptor
 
 
@@ -68,6 +86,13 @@ def tag(source: Location, names: Sequence[str], places: Places) -> Descriptor:
     for name in new:
         place.tag(descriptor, raw, name)
     return descriptor
+
+
+def _tags_in(place: Location, places: Places) -> tuple[str, ...]:
+    """All tags of the repository, layout or archive that an image is in."""
+    if isinstance(place, RegistryLocation):
+        return places.repository(place.reference).tags()
+    return tuple(sorted({entry.tag for entry in open_location(place).entries() if entry.tag}))
 
 
 def _tags_at(wanted: Reference, source: Location, reader: ImageReader, image: Descriptor) -> tuple[str, ...]:
