@@ -1,0 +1,162 @@
+"""The same sources give the same bytes, of every blob and of index.json, whoever builds them, where, when and how."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import ROOT, command, environment
+from tests.end_to_end.project import write_project
+from tests.oracles.layouts import read_layout
+from tests.peers.programs import require_root
+
+OUTPUT = "layout"
+# Runs a build twice in one process: the first, as root, imports all that a build needs, in case others may not read it.
+AS_ANOTHER_USER = """
+import os, sys
+from ocibuild.cli.app import run
+user, first, *arguments = sys.argv[1:]
+assert run([*arguments, "-o", f"oci:{first}"]) == 0
+os.setgroups([])
+os.setgid(int(user))
+os.setuid(int(user))
+sys.exit(run(arguments))
+"""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a build differs from the usual one: in its project, its process, or its options."""
+
+    directory: str = "project"
+    seed: int = 0
+    umask: int = 0o022
+    env: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+
+
+WAYS = {
+    "once more": Way(),
+    "another directory": Way(directory="quite/an other place/größer"),
+    "another order and other times": Way(seed=1),
+    "yet another order": Way(seed=2),
+    "a strict umask": Way(umask=0o077),
+    "a lax umask": Way(umask=0o000),
+    "another time zone": Way(env={"TZ": "Pacific/Kiritimati"}),
+    "another language": Way(env={"LANG": "de_DE.UTF-8", "LC_ALL": "de_DE.UTF-8"}),
+    "no language": Way(env={"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}),
+    "another hash seed": Way(env={"PYTHONHASHSEED": "4242"}),
+    "one job": Way(arguments=("-j", "1")),
+    "many jobs": Way(arguments=("-j", "9")),
+    "all at once": Way(
+        "elsewhere", 3, 0o027, {"TZ": "America/St_Johns", "LC_ALL": "C", "PYTHONHASHSEED": "1"}, ("-j", "3")
+    ),
+}
+
+
+def build(directory: Path, way: Way, python: str = sys.executable) -> dict[str, bytes]:
+    """Builds the project in a process of its own; every file of the layout."""
+    project = write_project(directory / way.directory, seed=way.seed, umask=way.umask)
+    words = [python, *command("build", "-q", "-o", f"oci:{OUTPUT}", *way.arguments)[1:]]
+    return _run(words, project, way)
+
+
+def _run(words: list[str], project: Path, way: Way) -> dict[str, bytes]:
+    done = subprocess.run(
+        words,
+        cwd=project,
+        env=environment(project, way.env),
+        umask=way.umask,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return files_of(project / OUTPUT)
+
+
+def files_of(layout: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(layout)): path.read_bytes() for path in layout.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The layout that the usual build gives: an image that the oracle has nothing against."""
+    directory = tmp_path_factory.mktemp("usual")
+    files = build(directory, Way())
+    images = read_layout(directory / "project" / OUTPUT)
+    assert {image.platform for image in images} == {"linux/amd64", "linux/arm64/v8"}
+    return files
+
+
+def check_same(found: dict[str, bytes], expected: dict[str, bytes]) -> None:
+    assert found.keys() == expected.keys()
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=[name.replace(" ", "-") for name in WAYS])
+def test_every_byte_is_the_same(tmp_path: Path, usual: dict[str, bytes], way: Way) -> None:
+    check_same(build(tmp_path, way), usual)
+
+
+OWN_VERSION = "{}.{}".format(*sys.version_info)
+NEEDED = "import click, deflate, filelock, httpx, jinja2, jsonschema, packaging, pathspec, platformdirs, rich, yaml, zstandard"
+
+
+@pytest.mark.parametrize("version", [version for version in ("3.11", "3.12", "3.13") if version != OWN_VERSION])
+def test_every_byte_is_the_same_under_another_python(tmp_path: Path, usual: dict[str, bytes], version: str) -> None:
+    check_same(build(tmp_path, Way(), other_python(version)), usual)
+
+
+def other_python(version: str) -> str:
+    """A Python of this version that has what ocibuild needs: of an environment `.venv-VERSION`, or on PATH."""
+    candidates = (str(ROOT / f".venv-{version}/bin/python"), f"python{version}")
+    for python in filter(shutil.which, candidates):
+        if subprocess.run([python, "-c", NEEDED], capture_output=True, check=False, cwd="/").returncode == 0:
+            return python
+    pytest.skip(f"no Python {version} has the packages that ocibuild needs (looked for {' and '.join(candidates)})")
+
+
+def test_every_byte_is_the_same_for_another_user(tmp_path: Path, usual: dict[str, bytes]) -> None:
+    require_root()
+    project = write_project(tmp_path / "project")
+    for path in (*tmp_path.parents, tmp_path):
+        # pytest's directories are for their owner alone.
+        if path.is_relative_to("/tmp") and path != Path("/tmp"):
+            path.chmod(path.stat().st_mode | 0o055)
+    project.chmod(0o777)
+    words = [sys.executable, "-c", AS_ANOTHER_USER, "12345", str(tmp_path / "first"), "build", "-q"]
+    assert (
+        subprocess.run([*words, "-o", f"oci:{OUTPUT}"], cwd=project, env=environment(project), check=False).returncode
+        == 0
+    )
+    assert (project / OUTPUT / "index.json").stat().st_uid == 12345
+    check_same(files_of(project / OUTPUT), usual)
+
+
+def test_every_byte_is_the_same_on_another_file_system(usual: dict[str, bytes]) -> None:
+    """One that lists names in another order."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or os.stat(memory).st_dev == os.stat(tempfile.gettempdir()).st_dev:
+        pytest.skip("there is no second file system at /dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory) as directory:
+        check_same(build(Path(directory), Way()), usual)
+
+
+def test_archives_are_the_same_too(tmp_path: Path) -> None:
+    archives = []
+    for way in (Way("one"), Way("two", seed=5, umask=0o077, env={"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "5"})):
+        project = write_project(tmp_path / way.directory, seed=way.seed, umask=way.umask)
+        words = command("build", "-q", "-o", "oci-archive:out.tar", *way.arguments)
+        subprocess.run(words, cwd=project, env=environment(project, way.env), umask=way.umask, check=True)
+        archives.append((project / "out.tar").read_bytes())
+    assert archives[0] == archives[1]
