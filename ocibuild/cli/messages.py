@@ -45,7 +45,7 @@ def show_error(error: OcibuildError, *, debug: bool) -> None:
 def show_usage_error(error: click.ClickException) -> None:
     """A command line that click could not read."""
     context = error.ctx if isinstance(error, click.UsageError) else None
-    hint = f"see `{context.command_path} --help`" if context else None
+    hint = f"see `{context.command_path if context else 'ocibuild COMMAND'} --help`"
     if context and isinstance(error, click.NoSuchOption):
         what = f"there is no option {error.option_name!r}"
         hint = _hint_for_option(error.option_name, context) or hint

@@ -67,7 +67,9 @@ def spec_files(options: dict[str, Any]) -> list[Path]:
                 if near.exists()
                 else "`ocibuild init` writes a first one; `-f PATH` names another"
             )
-            raise UsageError(f"there is no spec {str(file)!r}", where=str(Path.cwd()), hint=hint)
+            raise UsageError(
+                f"there is no spec {str(file)!r}", where=None if file.is_absolute() else str(Path.cwd()), hint=hint
+            )
     return files
 
 

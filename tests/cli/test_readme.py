@@ -100,6 +100,13 @@ def test_the_first_minute_is_as_shown(tmp_path: Path) -> None:
             assert without_varying(done.stdout.replace(registry, "127.0.0.1:5000")) == without_varying(shown), line
 
 
+def test_the_library_does_what_the_command_does(cli: Cli, built: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (text,) = blocks("python")
+    capsys.readouterr()
+    exec(compile(text, "README.md", "exec"), {})
+    assert capsys.readouterr().out == f"registry.example/team/app@{built}\n"
+
+
 @pytest.mark.parametrize("text", blocks("spec"))
 def test_specs_are_valid(cli: Cli, tmp_path: Path, text: str) -> None:
     write_tree(tmp_path, {"spec.yaml": text, "conf/app.ini.j2": "{{ version }}"})

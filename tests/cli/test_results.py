@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,24 @@ def test_digest_and_tag_print_the_digest(cli: Cli, built: str) -> None:
     assert one != built
     assert cli("tag", "oci:.ocibuild/layout:1.0", "stable").stdout == f"{built}\n"
     assert cli("digest", "oci:.ocibuild/layout:stable").digest == built
+
+
+def test_index_create_prints_where_the_index_is(cli: Cli, project: Path, fake_registry: FakeRegistry) -> None:
+    for architecture in ("amd64", "arm64"):
+        fake_registry.add_image("a/app", image_of(architecture=architecture), architecture)
+    name = f"{fake_registry.host}/a/app"
+    done = cli("index", "create", f"{name}:1", f"{name}:amd64", f"{name}:arm64")
+    assert done.stdout == f"{name}@{fake_registry.tags('a/app')['1']}\n"
+
+
+def test_doctor_says_what_works(cli: Cli, fake_registry: FakeRegistry) -> None:
+    name = f"{fake_registry.host}/a/app"
+    done = cli("doctor", name)
+    assert done.status == 0
+    assert all(re.match(r"\w+ +(yes|no|\?) ", line) for line in done.stdout.splitlines())
+    document = cli("doctor", "--json", name).json
+    assert document["name"] == name
+    assert {frozenset(probe) for probe in document["probes"]} == {frozenset({"name", "works", "detail", "hint"})}
 
 
 def test_render_prints_the_spec_as_it_will_be_built(cli: Cli, project: Path) -> None:

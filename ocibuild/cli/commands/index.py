@@ -12,7 +12,7 @@ from ocibuild.cli.session import opened_places
 from ocibuild.oci.location import RegistryLocation, parse_location
 
 
-@click.group("index")
+@click.group("index", no_args_is_help=False)
 def command() -> None:
     """Merge images that were built apart into one index."""
 
