@@ -19,7 +19,8 @@ from ocibuild.image import PlatformImage
 from ocibuild.layers.tar import WRITER
 from ocibuild.oci.location import LayoutLocation
 from ocibuild.recipes.accounts import examine, login, logout
-from ocibuild.recipes.building import build
+from ocibuild.recipes.building import Reuse, build
+from ocibuild.recipes.caching import Usage, cache_directory, prune, usage
 from ocibuild.recipes.companions import Along
 from ocibuild.recipes.copying import copy, tag
 from ocibuild.recipes.deleting import delete
@@ -46,7 +47,9 @@ __all__ = [  # noqa: RUF022 - in the order of use
     # specs
     "Facts", "Overrides", "as_yaml", "git_facts", "load", "render", "schema_text",
     # building
-    "DEFAULT_OUTPUT", "VERSION", "WRITER", "Built", "PlatformImage", "build", "write_file",
+    "DEFAULT_OUTPUT", "VERSION", "WRITER", "Built", "PlatformImage", "Reuse", "build", "write_file",
+    # the cache
+    "Usage", "cache_directory", "prune", "usage",
     # places
     "Places", "Settings", "examine", "login", "logout",
     # pushing and copying

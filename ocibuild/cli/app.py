@@ -23,6 +23,7 @@ COMMANDS = {
     "build": ("build", "Build images into a layout or an archive."),
     "push": ("push", "Check what was built and send it to its registry."),
     "plan": ("plan", "Show what a push would send and which tags would move."),
+    "cache": ("cache", "Look after the cache of builds."),
     "render": ("render", "Show specs with every template filled in."),
     "schema": ("schema", "Print the JSON Schema of specs."),
     "pull": ("pull", "Fetch an image from a registry."),
@@ -41,7 +42,7 @@ COMMANDS = {
     "logout": ("logout", "Forget the credentials for a registry."),
 }
 # The commands that need a spec, or make one; `--help` shows them first.
-BUILD_SIDE = ("init", "build", "push", "plan", "render", "schema")
+BUILD_SIDE = ("init", "build", "push", "plan", "cache", "render", "schema")
 _EPILOG = """\b
 A first image:
   ocibuild init     writes ocibuild.yaml

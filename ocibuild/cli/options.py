@@ -120,17 +120,27 @@ class LeveledKeyValue(click.ParamType):  # type: ignore[type-arg]  # as above
         return tuple((level, key if colon else head, text) for level in chosen)
 
 
-class Rate(click.ParamType):  # type: ignore[type-arg]  # as above
+class ByteSize(click.ParamType):  # type: ignore[type-arg]  # as above
     """A number of bytes, with kB, MB or GB if wanted."""
 
     name = "BYTES"
     units: ClassVar = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(B|kB|MB|GB)?", str(value).removesuffix("/s"))
-        if match is None or float(match[1]) <= 0:
-            self.fail(f"{value!r} is no rate; write for example 500kB or 25MB", param, ctx)
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(B|kB|MB|GB)?", str(value))
+        if match is None:
+            self.fail(f"{value!r} is no number of bytes; write for example 500kB or 25MB", param, ctx)
         return float(match[1]) * self.units[match[2] or ""]
+
+
+class Rate(ByteSize):
+    """Bytes a second."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        rate = super().convert(str(value).removesuffix("/s"), param, ctx)
+        if rate <= 0:
+            self.fail("a rate is more than nothing", param, ctx)
+        return rate
 
 
 file_options = together(
@@ -184,3 +194,5 @@ destination_options = together(
 )  # fmt: skip
 rate_option = option("--rate", type=Rate(), default="10MB", show_default=True,
                      help="Bytes a second that estimates assume, for example 500kB or 25MB.")  # fmt: skip
+cache_dir_option = option("--cache-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+                          help="Where the cache is. Default: ocibuild in the user's cache directory (~/.cache).")  # fmt: skip

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ocibuild.assembly import Bases, Built, names_of, put_image, read_bases
 from ocibuild.events import Stage
@@ -11,11 +12,21 @@ from ocibuild.image import BaseImage
 from ocibuild.layers.build import build_layers
 from ocibuild.oci.location import LayoutLocation, LocalLocation, Location, RegistryLocation
 from ocibuild.oci.media_type import is_foreign
-from ocibuild.plan import LayerPlan, Plan
+from ocibuild.plan import BuiltLayer, FilesLayer, LayerPlan, Plan
 from ocibuild.recipes.archives import workplace, write_archive
 from ocibuild.recipes.places import Places
+from ocibuild.recipes.published import published_layers, take_published
+from ocibuild.store.build_cache import LayerRecords
 from ocibuild.store.layout import Layout
 from ocibuild.transfer import Manner, put_blobs
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """What a build may take over from earlier ones: the user's cache in a directory (None: nothing), layers of images."""
+
+    cache: Path | None = None
+    images: tuple[Location, ...] = ()
 
 
 def build(
@@ -24,22 +35,43 @@ def build(
     places: Places,
     *,
     self_contained: bool = True,
+    reuse: Reuse | None = None,
     jobs: int,
 ) -> tuple[Built, ...]:
     """Build every plan into `output`. Layers that platforms or images share are built once.
 
     Unless `self_contained` (which archives always are), the layers of a base that a registry holds stay there; the layout
-    remembers where. What goes wrong leaves `output` without the new images: an archive as it was, a layout as it named them.
+    remembers where. Without `reuse` everything is made anew. What goes wrong leaves `output` without the new images: an
+    archive as it was, a layout as it named them.
     """
     bases = read_bases(plans, places.reader)
+    whole = self_contained or not isinstance(output, LayoutLocation)
     with workplace(output, places.emit) as layout:
-        layers = build_layers(_all_layers(plans), layout, jobs=jobs, emit=places.emit)
-        whole = self_contained or not isinstance(output, LayoutLocation)
+        layers = _build_layers(plans, layout, places, reuse, whole=whole, jobs=jobs)
         for location, base in _distinct(bases):
             _take_base_layers(layout, location, base, places, whole=whole, jobs=jobs)
         built = tuple(put_image(plan, layers, bases, layout) for plan in plans)
         _deliver(built, layout, output)
     return built
+
+
+def _build_layers(
+    plans: Sequence[Plan], layout: Layout, places: Places, reuse: Reuse | None, *, whole: bool, jobs: int
+) -> Mapping[LayerPlan, BuiltLayer]:
+    if reuse is None:
+        return build_layers(_all_layers(plans), layout, jobs=jobs, emit=places.emit)
+    published = published_layers(plans, layout, reuse.images, places)
+    layers = build_layers(
+        _all_layers(plans),
+        layout,
+        jobs=jobs,
+        emit=places.emit,
+        cache=LayerRecords(reuse.cache, layout) if reuse.cache else None,
+        published=published.layers,
+    )
+    used = [built.descriptor for plan, built in layers.items() if isinstance(plan, FilesLayer)]
+    take_published(used, published, layout, places, whole=whole, jobs=jobs)
+    return layers
 
 
 def _all_layers(plans: Sequence[Plan]) -> Iterator[LayerPlan]:

@@ -30,9 +30,11 @@ def serve(
     request. For development and tests: no accounts, no TLS, so UsageError for addresses that others reach, unless
     `allow_remote`.
     """
+    from ocibuild.server.callers import check_listening_address
     from ocibuild.server.service import serving
     from ocibuild.store.served_layout import ServedLayout
 
+    check_listening_address(host, allow_remote=allow_remote)
     with ExitStack() as stack:
         if read_only:
             storage = ServedLayout.open(layout, emit=emit)

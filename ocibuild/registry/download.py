@@ -1,4 +1,5 @@
-"""One blob from one repository, carried on by Range where it breaks off. Whether the bytes are right is checked outside."""
+"""One blob from one repository, carried on by Range where it breaks off. Whether the bytes are right is checked outside,
+and whoever takes them counts them."""
 
 from __future__ import annotations
 
@@ -6,7 +7,6 @@ import re
 from collections.abc import Generator, Iterator
 
 from ocibuild.errors import IntegrityError, NetworkError
-from ocibuild.events import Advanced
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.registry.calls import Answer
 from ocibuild.registry.client import Client
@@ -56,7 +56,6 @@ class Download:
                 skip -= len(chunk) - len(fresh)
                 if fresh:
                     self._offset += len(fresh)
-                    self._host.settings.emit(Advanced(str(self._descriptor.digest), len(fresh)))
                     yield fresh
             if self._offset < self._descriptor.size and answer.header("Content-Length") is None:
                 # Nothing told how long the body would be, so its end may have been an accident.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 from ocibuild import api
 from ocibuild.cli.options import (
     PROGRESS,
+    cache_dir_option,
     jobs_option,
     json_option,
     option,
@@ -22,7 +24,8 @@ from ocibuild.cli.options import (
 from ocibuild.cli.results import built_as_json, metadata_file, print_json, pushed_as_json
 from ocibuild.cli.session import default_jobs, opened_places, plans
 from ocibuild.errors import UsageError
-from ocibuild.oci.location import DockerArchiveLocation, parse_output
+from ocibuild.oci.location import DockerArchiveLocation, RegistryLocation, parse_location, parse_output
+from ocibuild.plan import Plan
 
 
 @subcommand(
@@ -35,6 +38,14 @@ from ocibuild.oci.location import DockerArchiveLocation, parse_output
 @spec_options
 @output_option
 @option("--push", is_flag=True, help="Then push to the image and tags of each spec.")
+@option(
+    "--cache-from",
+    multiple=True,
+    metavar="IMAGE",
+    help="Take over unchanged layers of this image, wherever it is, without packing or sending them; may be repeated.",
+)
+@option("--no-cache", is_flag=True, help="Make everything anew: no cache, no layers of earlier images.")
+@cache_dir_option
 @option(
     "--metadata-file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -59,7 +70,14 @@ def command(**options: Any) -> None:
         raise UsageError("an image is not pushed out of a docker-archive", hint="build to oci:DIR or oci-archive:FILE")
     terms = api.Terms(jobs=options["jobs"] or api.UPLOADS)
     with opened_places(options) as places:
-        built = api.build(wanted, output, places, self_contained=output != api.DEFAULT_OUTPUT, jobs=jobs)
+        built = api.build(
+            wanted,
+            output,
+            places,
+            self_contained=output != api.DEFAULT_OUTPUT,
+            reuse=_reuse(options, wanted),
+            jobs=jobs,
+        )
         if options["metadata_file"]:
             metadata_file(options["metadata_file"], built)
         pushed = api.push_plans(wanted, output, (), places, terms) if options["push"] else ()
@@ -68,3 +86,12 @@ def command(**options: Any) -> None:
     else:
         for image in built:
             click.echo(image.name)
+
+
+def _reuse(options: dict[str, Any], wanted: Sequence[Plan]) -> api.Reuse | None:
+    """The cache, the images that were named, and (where the result is pushed anyway) what the tags point to so far."""
+    if options["no_cache"]:
+        return None
+    named = tuple(parse_location(text) for text in options["cache_from"])
+    at_target = tuple(RegistryLocation(plan.references[0]) for plan in wanted if plan.references)
+    return api.Reuse(options["cache_dir"] or api.cache_directory(), named + (at_target if options["push"] else ()))
