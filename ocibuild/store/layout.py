@@ -170,7 +170,7 @@ class Layout(LayoutReader):
             same = (each for each in self.entries() if each.descriptor.digest == image.digest)
             gone = tuple(each for each in same if digest or is_called(each, name))
             self._change_index(lambda index, subject: without_entries(index, gone.__contains__, subject=subject))
-            if digest is not None and self._strike(digest) and not gone:
+            if digest is not None and self._strike(image) and not gone:
                 gone = (Entry(None, None, image),)
         if not gone:
             raise NotFoundError(f"{self.where} does not list {digest}", hint="delete the index that it belongs to")
@@ -202,16 +202,13 @@ class Layout(LayoutReader):
             entry = named(self.put_bytes(after, OCI_INDEX), tag=tag)
             self._change_index(lambda index, where: with_entry(index, entry, subject=where))
 
-    def _strike(self, digest: Digest) -> bool:
+    def _strike(self, descriptor: Descriptor) -> bool:
         """Take a referrer off its subject's list; whether it was on it."""
-        try:
-            descriptor = self.resolve(str(digest))
-            referral = referral_in(descriptor, self.read_manifest(descriptor))
-        except (NotFoundError, IntegrityError):
-            return False  # gone or damaged: then nobody can tell what it referred to
-        if referral is None or all(each.digest != digest for each in self.referrers(referral.subject)):
+        referral = self._refers(descriptor)
+        if referral is None or all(each.digest != descriptor.digest for each in self.referrers(referral.subject)):
             return False
-        self._change_referrers(referral.subject, lambda listed: listed and without_referrers(listed, {digest}))
+        gone = {descriptor.digest}
+        self._change_referrers(referral.subject, lambda listed: listed and without_referrers(listed, gone))
         return True
 
     def _origins(self) -> dict[Digest, tuple[Reference, ...]]:

@@ -20,7 +20,7 @@ from ocibuild.oci.digest import Digest, verified, verify_bytes
 from ocibuild.oci.documents import parse_document
 from ocibuild.oci.media_type import ACCEPTED
 from ocibuild.oci.reference import Reference
-from ocibuild.oci.referrers import of_type, referral_in, referrers_in, referrers_tag
+from ocibuild.oci.referrers import Referral, of_type, referral_in, referrers_in, referrers_tag
 from ocibuild.store.index_document import INDEX_LIMIT, entries_of
 from ocibuild.store.naming import Entry, choose, digest_in
 from ocibuild.store.writing import disk_errors
@@ -111,10 +111,12 @@ class LayoutReader:
     def resolve(self, name: str | None) -> Descriptor:
         """The image under a full reference, a tag or a digest, or (None) the only one.
 
-        A digest may also be that of a manifest that an index in here names. NotFoundError and UsageError (for a name
-        that means several images) list what there is.
+        A digest may also be that of a manifest that an index in here names. What refers to another manifest is not an
+        image of its own. NotFoundError and UsageError (for a name that means several images) list what there is.
         """
         entries = self.entries()
+        if name is None and len({entry.descriptor.digest for entry in entries}) > 1:
+            entries = [entry for entry in entries if not self._refers(entry.descriptor)]
         digest = digest_in(name) if name else None
         if digest is None:
             return choose(entries, name, where=self.where)
@@ -148,22 +150,25 @@ class LayoutReader:
 
     def referrers(self, subject: Digest, artifact_type: str | None = None) -> tuple[Descriptor, ...]:
         """What refers to a manifest: by the list under the referrers tag (as we and regclient write it), and of all that the
-        index names (as oras writes it) what has this subject. A manifest that is missing is passed over."""
+        index names (as oras writes it) what has this subject. What cannot be read is passed over."""
         found = (referrer for entry in self.entries() for referrer in self._referrers_at(entry, subject))
         return of_type(found, artifact_type)
 
     def _referrers_at(self, entry: Entry, subject: Digest) -> Sequence[Descriptor]:
-        descriptor = entry.descriptor
-        if descriptor.media_type not in ACCEPTED:
-            return ()
-        try:
-            raw = self.read_manifest(descriptor)
-        except NotFoundError:
-            return ()
         if entry.tag == referrers_tag(subject):
+            raw = self.read_manifest(entry.descriptor)
             return referrers_in(raw, subject=self._subject(f"the list of referrers {entry.tag}"))
-        referral = referral_in(descriptor, raw)
+        referral = self._refers(entry.descriptor)
         return (referral.referrer,) if referral and referral.subject == subject else ()
+
+    def _refers(self, descriptor: Descriptor) -> Referral | None:
+        """What a manifest refers to; None also for one that is missing or damaged, whose turn to be noticed is another."""
+        if descriptor.media_type not in ACCEPTED:
+            return None
+        try:
+            return referral_in(descriptor, self.read_manifest(descriptor))
+        except (NotFoundError, IntegrityError):
+            return None
 
     def _held_manifest(self, digest: Digest) -> Descriptor:
         subject = self._subject(f"manifest {digest}")

@@ -89,6 +89,7 @@ def test_artifacts_that_the_index_names_itself_are_found_as_oras_leaves_them(lay
     assert sorted(referrers(desk, PLACE)) == sorted([str(describe(theirs, OCI_MANIFEST).digest), ours])
     (first,) = api.referrers(desk.at(PLACE), desk.places, artifact_type=NOTES).referrers
     assert first.annotations == {"name": "signature"}
+    assert layout.resolve(None) == layout.resolve("1.0"), "the only image is still the only one"
 
 
 def test_a_manifest_that_is_missing_is_passed_over(layout: Layout, desk: Desk) -> None:
