@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ocibuild.errors import NotFoundError
 from ocibuild.oci.digest import Digest
+from ocibuild.oci.media_type import ACCEPTED
 from ocibuild.server.arguments import digest_from
 from ocibuild.server.contents import Contents
 from ocibuild.server.messages import Answer, FilePart, Request, digest_header
@@ -25,7 +26,7 @@ class Blobs:
         """The blob, or one range of it."""
         digest = digest_from(argument)
         if self._contents.find(repository, digest) is None:
-            raise unknown_blob(digest)
+            raise _unknown(digest)
         try:
             file = self._storage.open_file(digest)
         except NotFoundError as error:
@@ -47,16 +48,16 @@ class Blobs:
         """The repository does not hold the blob any longer; if no other does, its file is removed."""
         del request
         digest = digest_from(argument)
-        if self._contents.find(repository, digest) is None or self._storage.size_of(digest) is None:
-            raise unknown_blob(digest)
+        found = self._contents.find(repository, digest)
+        if found is None or found.media_type in ACCEPTED or self._storage.size_of(digest) is None:
+            raise _unknown(digest)  # manifests are deleted as such, together with their names
         self._contents.forget(repository, digest)
         if not self._contents.is_elsewhere(repository, digest):
             self._storage.remove_blob(digest)
         return Answer(202)
 
 
-def unknown_blob(digest: Digest) -> Refusal:
-    """The refusal for a blob that a repository does not hold."""
+def _unknown(digest: Digest) -> Refusal:
     return refuse(404, Code.BLOB_UNKNOWN, "the repository holds no such blob", {"digest": str(digest)})
 
 

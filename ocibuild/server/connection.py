@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LITTLE = 1 << 18  # bytes of a body that nobody wants, which are rather read than the connection closed
 _BUFFER = 1 << 16
+_TLS_HANDSHAKE = b"\x16"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,10 @@ class Connection:
         """Whether another request may follow."""
         self._timed.deadline = time.monotonic() + self._limits.head
         try:
+            if (
+                self._stream.peek(1)[:1] == _TLS_HANDSHAKE
+            ):  # no end of line need follow: clients that try TLS first wait
+                raise HeadError("this server speaks HTTP without TLS")
             head = read_head(self._stream)
             request = self._request(head)
         except (HeadError, FramingError) as error:
@@ -104,11 +109,10 @@ class Connection:
         is_last = head.is_last or not _can_skip(request.body, head)
         self._callbacks.trace(f"{head.method} {head.target} {answer.status} {time.monotonic() - started:.3f}s")
         self._send(answer, is_last=is_last, with_body=head.method != "HEAD")
-        if is_last:
-            return False
-        for _ in request.body.pieces():
-            pass
-        return True
+        if not is_last and not request.body.is_finished:
+            for _ in request.body.pieces():
+                pass
+        return not is_last
 
     def _request(self, head: Head) -> Request:
         length = body_length(head.values("content-length"), head.values("transfer-encoding"))

@@ -104,7 +104,7 @@ def read_head(stream: Lines) -> Head:
 def _parsed(lines: list[str]) -> Head:
     first = _REQUEST_LINE.fullmatch(lines[0])
     if first is None:
-        raise HeadError("this server speaks HTTP/1.1 without TLS")
+        raise HeadError("the first line is not that of an HTTP/1 request")
     if len(lines) > _MOST:
         raise HeadError("too many headers", 431)
     fields = []

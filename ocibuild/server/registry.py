@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ocibuild.errors import IntegrityError, NotFoundError, OcibuildError
+from ocibuild.errors import IntegrityError, OcibuildError
 from ocibuild.events import Emit, Noted
 from ocibuild.server.blobs import Blobs
 from ocibuild.server.callers import check_caller
@@ -80,7 +80,7 @@ class Registry:
 
     def _handler(self, endpoint: Endpoint, method: str) -> _Handler:
         handlers = self._handlers[endpoint]
-        handler = handlers.get("GET" if method == "HEAD" and endpoint is not Endpoint.UPLOAD else method)
+        handler = handlers.get("GET" if method == "HEAD" else method)
         if handler is None:
             allowed = {"Allow": ", ".join([*handlers, *(["HEAD"] if "GET" in handlers else [])])}
             raise refuse(405, Code.UNSUPPORTED, f"{method} is not for this path{self._hint}", headers=allowed)
@@ -89,9 +89,8 @@ class Registry:
     def _failure(self, error: OcibuildError) -> Answer:
         """The server's own trouble (a full disk, a damaged file), which its operator is to hear of too."""
         self._emit(Noted(f"{error.what}{f' ({error.where})' if error.where else ''}", warning=True))
-        status = 404 if isinstance(error, NotFoundError) else 500
         hint = " (damaged: send it again)" if isinstance(error, IntegrityError) else ""
-        return refusal_answer(refuse(status, Code.UNKNOWN, error.what + hint))
+        return refusal_answer(refuse(500, Code.UNKNOWN, error.what + hint))
 
 
 def _base(request: Request, repository: str, argument: str) -> Answer:

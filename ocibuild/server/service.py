@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from ocibuild.events import Emit, silent
-from ocibuild.server.callers import check_listening_address, listen, url_of
+from ocibuild.server.callers import listen, url_of
 from ocibuild.server.connection import Callbacks, Limits, converse
 from ocibuild.server.registry import Registry
 from ocibuild.server.storage import Storage
@@ -124,9 +124,8 @@ def serving(
 ) -> Iterator[Server]:
     """A registry over `storage` that is reached at `server.url` until the block ends; port 0 takes a free one.
 
-    `trace` is given a line for each request. UsageError for an address that others could reach, unless `allow_remote`.
+    `trace` is given a line for each request. With `allow_remote`, requests for other hosts' names are answered too.
     """
-    check_listening_address(host, allow_remote=allow_remote)
     registry = Registry(storage, read_only=read_only, answers_all=allow_remote, emit=emit)
     with listen(host, port) as listener:
         server = Server(listener, registry, trace or _untraced, limits)

@@ -1,8 +1,8 @@
 """A layout behind a server: its names are kept in memory between many changes, and uploads grow over several requests.
 
 What does not change often goes through `Layout`; this adds what a registry needs besides: removing names and blobs, files
-to send from, and blobs in the making that outlive a request. Those lie in `.ocibuild-uploads`, where a server that was
-killed leaves them and the next one removes them: one server at a time may write to a layout.
+to send from, and blobs in the making that outlive a request. All that is half written lies in `.ocibuild-uploads`, where a
+server that was killed leaves it and the next one removes it: one server at a time may write to a layout.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from ocibuild.store.writing import (
     is_temporary,
     make_directory,
     sync_directory,
-    write_file,
 )
 
 UPLOADS = ".ocibuild-uploads"
@@ -132,7 +131,9 @@ class ServedLayout(Layout):
             rows = tuple(sorted([*kept, *(_row(*pair) for pair in put)], key=lambda row: row.entry.key))
             if rows == table.rows:
                 return
-            write_file(self.path / INDEX_FILE, table.encoded_with(rows))
+            with StagedFile(self.path / UPLOADS) as file:
+                file.write(table.encoded_with(rows))
+                file.publish(self.path / INDEX_FILE)
             self._table = _Table(self._stamp(), table.members, rows, tuple(row.entry for row in rows))
 
     def size_of(self, digest: Digest) -> int | None:

@@ -258,6 +258,12 @@ def test_deleting_a_blob_leaves_the_other_repositories_theirs(client: Client, la
     assert not (layout / "blobs/sha256" / digest_of(data)[7:]).exists()
 
 
+def test_a_manifest_is_not_deleted_as_a_blob(client: Client) -> None:
+    digest = client.push_image(tag="1")["digest"]
+    assert client("DELETE", f"/v2/app/blobs/{digest}").codes == ["BLOB_UNKNOWN"]
+    assert client("GET", "/v2/app/manifests/1").status == 200
+
+
 @pytest.mark.parametrize("digest", ["sha256:abc", "latest", "sha256:" + "A" * 64, "..%2F..%2Findex.json", "md5:abcdef"])
 def test_a_blob_is_named_by_its_digest(client: Client, digest: str) -> None:
     for method in ("GET", "DELETE"):

@@ -92,7 +92,6 @@ def test_a_client_that_wants_no_more_gets_no_more(serve_with: ServeWith, request
     ("sent", "status"),
     [
         (b"nonsense\r\n\r\n", 400),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n", 400),
         (GET[:-2] + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (GET[:-2] + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
         (GET[:-2] + b"X: " + b"a" * 70_000 + b"\r\n\r\n", 431),
@@ -105,6 +104,13 @@ def test_what_is_no_request(serve_with: ServeWith, sent: bytes, status: int) -> 
     received = talk(serve_with(LIMITS), sent)
     assert statuses(received) == [status]
     assert b'{"errors":[{"code":"UNSUPPORTED"' in received
+
+
+def test_a_client_that_tries_tls_first_need_not_wait(serve_with: ServeWith) -> None:
+    with connected(serve_with(LIMITS)) as connection:
+        connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        connection.settimeout(5)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
 
 
 def test_continue_is_said_when_the_body_is_wanted_and_not_before(serve_with: ServeWith) -> None:

@@ -93,6 +93,15 @@ def test_an_index_of_an_index(client: Client, layer: bytes) -> None:
     assert client("GET", "/v2/app/manifests/nested").body == encoded(outer)
 
 
+def test_an_index_of_manifests_with_sha512_digests(client: Client, layer: bytes) -> None:
+    raw = encoded(image(layer))
+    child = {**descriptor_of(raw, MANIFEST), "digest": digest_of(raw, "sha512")}
+    assert put(client, index(child)).codes == ["MANIFEST_BLOB_UNKNOWN"]
+    assert put(client, image(layer), child["digest"]).status == 201
+    assert put(client, index(child)).status == 201
+    assert client("GET", f"/v2/app/manifests/{child['digest']}").body == raw
+
+
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 def test_by_digest_with_tags(client: Client, layer: bytes, layout: Path, algorithm: str) -> None:
     raw = encoded(image(layer))
