@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from ocibuild import __version__
-from ocibuild.cli.interruption import Run, Terminated, interruptible
+from ocibuild.cli.interruption import Run, Stopped, Terminated, interruptible
 from ocibuild.cli.messages import discard, say, show_error, show_internal_error, show_usage_error
 from ocibuild.errors import BuildError, OcibuildError, UsageError
 
@@ -121,7 +121,7 @@ def run(arguments: Sequence[str]) -> int:
         except click.ClickException as error:
             show_usage_error(error)
             return error.exit_code
-        except (click.Abort, KeyboardInterrupt):
+        except (click.Abort, KeyboardInterrupt, Stopped):
             say("interrupted")
             return INTERRUPTED
         except Terminated:

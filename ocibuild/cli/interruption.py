@@ -7,13 +7,14 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
 from ocibuild.events import Emit, Event
 
 GRACE = 2.0  # seconds, enough for what works: CI systems kill what has not ended 7.5 s after they asked
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(slots=True)
@@ -28,7 +29,7 @@ class Terminated(BaseException):
     """SIGTERM: raised in the main thread as KeyboardInterrupt is, so that temporary files go on the way out."""
 
 
-class _Stopped(BaseException):
+class Stopped(BaseException):
     """Raised in a worker thread that is to stop."""
 
 
@@ -43,28 +44,52 @@ def interruptible() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    timers: list[threading.Timer] = []
+    # What is ignored stays ignored: nohup, and jobs that a script runs in the background.
+    numbers = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
     def handle(number: int, frame: FrameType | None) -> None:
         del frame
         stop.set()
-        for each in former:
+        for each in numbers:
             signal.signal(each, signal.SIG_DFL)
-        timers.append(threading.Timer(GRACE, _leave, (128 + number,)))
-        timers[0].daemon = True
-        timers[0].start()
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
-    # What is ignored stays ignored: nohup, and jobs that a script runs in the background.
-    numbers = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) is not signal.SIG_IGN]
-    former = {number: signal.signal(number, handle) for number in numbers}
-    try:
+    with ExitStack() as stack:
+        stack.enter_context(_watching(stop))
+        for number in numbers:
+            stack.callback(signal.signal, number, signal.signal(number, handle))
         yield stop
+
+
+@contextmanager
+def _watching(stop: threading.Event) -> Iterator[None]:
+    """Until the context ends, a thread sets `stop` when a signal comes, and ends the process GRACE seconds later.
+
+    Python runs handlers in the main thread alone: one that is just about to wait for a worker hears of the signal only when
+    the worker is done. The wake-up descriptor is written to at once.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    over = threading.Event()
+    thread = threading.Thread(target=_watch, args=(reader, stop, over), name="signals", daemon=True)
+    thread.start()
+    former = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    try:
+        yield
     finally:
-        for timer in timers:
-            timer.cancel()
-        for number, handler in former.items():
-            signal.signal(number, handler)
+        signal.set_wakeup_fd(former)
+        over.set()
+        os.close(writer)
+        thread.join()
+        os.close(reader)
+
+
+def _watch(reader: int, stop: threading.Event, over: threading.Event) -> None:
+    while number := os.read(reader, 1):
+        if number[0] in _SIGNALS:
+            stop.set()
+            if not over.wait(GRACE):
+                _leave(128 + number[0])
 
 
 def stopping(emit: Emit, stop: threading.Event) -> Emit:
@@ -72,7 +97,7 @@ def stopping(emit: Emit, stop: threading.Event) -> Emit:
 
     def guarded(event: Event) -> None:
         if stop.is_set() and threading.current_thread() is not threading.main_thread():
-            raise _Stopped
+            raise Stopped
         emit(event)
 
     return guarded

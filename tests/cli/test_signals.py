@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -190,7 +191,7 @@ def test_an_interrupted_worker_stops_at_its_next_event() -> None:
     worker.start()
     worker.join()
     assert seen == [Noted("before")]
-    assert ends == [interruption._Stopped]
+    assert ends == [interruption.Stopped]
 
 
 def test_handlers_are_those_of_before_when_the_run_is_over() -> None:
@@ -201,6 +202,32 @@ def test_handlers_are_those_of_before_when_the_run_is_over() -> None:
             signal.raise_signal(signal.SIGINT)
         assert stop.is_set()
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_a_main_thread_that_hears_nothing_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """As in the moment between its last look for signals and a wait for a worker: its handler runs when that is over."""
+    script = """
+import os, signal, threading
+from ocibuild.cli import interruption
+
+stop = threading.Event()
+with interruption._watching(stop):
+    os.write(signal.set_wakeup_fd(-1), bytes([signal.SIGTERM]))  # what the interpreter does, in whichever thread it is
+    assert stop.wait(30)
+    print("workers are told", flush=True)
+    threading.Event().wait()
+"""
+    since = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (143, "workers are told\n", "")
+    assert time.monotonic() - since < interruption.GRACE + SOON
 
 
 def test_what_is_ignored_stays_ignored(tmp_path: Path) -> None:
