@@ -82,24 +82,23 @@ class Contents:
         with holding.lock:
             if holding.roots is not roots:
                 for root in roots:
-                    holding.take_in(self._storage, root)
+                    if root.digest not in holding.read:
+                        holding.take_in(self._storage, root)
                 holding.roots = roots
         return holding
 
 
 class _Holding:
-    """What one repository holds. Manifests are read once: `read` says which."""
+    """What one repository holds. `read` are the manifests whose content was looked at."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.known: dict[Digest, Descriptor] = {}
         self.referrers: dict[Digest, dict[Digest, Descriptor]] = {}
         self.roots: Sequence[Descriptor] = ()
-        self._read: set[Digest] = set()
+        self.read: set[Digest] = set()
 
     def take_in(self, storage: Storage, top: Descriptor) -> None:
-        if top.digest in self._read:
-            return
         for found, document in walk(storage, top):
             descriptor = Descriptor(found.media_type, found.digest, found.size)
             # What came as a mere blob may turn out to be a manifest; no manifest ever becomes less.
@@ -107,13 +106,13 @@ class _Holding:
             if known is None or known.media_type not in ACCEPTED:
                 self.known[descriptor.digest] = descriptor
             if document is not None:
-                self._read.add(descriptor.digest)
+                self.read.add(descriptor.digest)
             if document is not None and document.subject is not None:
                 self.referrers.setdefault(document.subject.digest, {})[descriptor.digest] = descriptor
 
     def forget(self, digest: Digest) -> None:
         self.known.pop(digest, None)
-        self._read.discard(digest)
+        self.read.discard(digest)
         for found in self.referrers.values():
             found.pop(digest, None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 PIECE = 1 << 20
@@ -150,8 +150,3 @@ def _read_some(stream: Stream, buffer: memoryview) -> int:
     if not count:
         raise BrokenBodyError("the body breaks off")
     return count
-
-
-def content_type(headers: Mapping[str, str]) -> str | None:
-    """The media type of a message, without parameters (distribution-spec: to be ignored)."""
-    return headers.get("content-type", "").partition(";")[0].strip() or None

@@ -12,7 +12,6 @@ from ocibuild.oci.documents import Document, parse_document
 from ocibuild.oci.media_type import ACCEPTED, is_foreign
 from ocibuild.server.arguments import reference_from, tag_from
 from ocibuild.server.contents import Contents, walk
-from ocibuild.server.framing import content_type
 from ocibuild.server.messages import Answer, Request, digest_header
 from ocibuild.server.names import is_own, own_name, repository_of
 from ocibuild.server.refusal import Code, Reason, Refusal, refuse
@@ -42,7 +41,7 @@ class Manifests:
         if raw is None:
             raise refuse(413, Code.MANIFEST_INVALID, f"a manifest has at most {MANIFEST_LIMIT} bytes")
         digest, tags = _addressed(raw, reference_from(argument), request.query.get("tag", ()))
-        document = _parsed(raw, content_type(request.headers), digest)
+        document = _parsed(raw, request.content_type, digest)
         problems = list(self._problems(document))
         if problems:
             raise Refusal(400, *problems)
@@ -102,25 +101,25 @@ class Manifests:
             upload.discard()
 
     def _list(self, repository: str, descriptor: Descriptor, tags: Sequence[str]) -> None:
-        """Name a manifest: by its tags, or without one, so that it can be found again.
+        """Name a manifest: by its tags, or without one where nothing else leads to it, so that it can be found again.
 
         What an index leads to, and what has got a tag, need not be listed on its own any longer.
         """
         below = {found.digest for found, _ in walk(self._storage, descriptor)}
-        found_anyway = below if tags else below - {descriptor.digest}
-        roots = {root.digest for root in self._contents.names.roots.get(repository, ())}
 
         def is_replaced(name: Named) -> bool:
             if not is_own(name, repository):
                 return False
-            return name.tag in tags if name.tag else name.descriptor.digest in found_anyway
+            return name.tag in tags if name.tag else name.descriptor.digest in below
 
-        names = [own_name(repository, tag) for tag in tags]
-        if not tags and descriptor.digest not in roots:
-            names = [own_name(repository)]
+        staying = (
+            name for name in self._storage.names() if repository_of(name) == repository and not is_replaced(name)
+        )
+        is_named = any(name.descriptor.digest == descriptor.digest for name in staying)
+        references = [own_name(repository, tag) for tag in tags] or ([] if is_named else [own_name(repository)])
         # What a tag pointed to before may be pulled right now: it is looked at while it still has its name.
         self._contents.find(repository, descriptor.digest)
-        self._storage.change_names(put=[(name, descriptor) for name in names], drop=is_replaced)
+        self._storage.change_names(put=[(reference, descriptor) for reference in references], drop=is_replaced)
 
     def _drop(self, is_dropped: Callable[[Named], bool]) -> None:
         self._storage.change_names(put=(), drop=is_dropped)

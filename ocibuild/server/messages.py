@@ -27,6 +27,11 @@ class Request:
         values = self.query.get(name)
         return values[0] if values else None
 
+    @property
+    def content_type(self) -> str | None:
+        """The media type of the body, without parameters, which are to be ignored (distribution-spec)."""
+        return self.headers.get("content-type", "").partition(";")[0].strip() or None
+
 
 @dataclass(frozen=True, slots=True)
 class FilePart:

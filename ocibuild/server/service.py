@@ -42,7 +42,8 @@ class Server:
 
     def wait(self) -> None:
         """Return when the server was closed. An exception that a signal raises in here ends the wait."""
-        self._closing.wait()
+        while not self._closing.wait(1.0):  # a signal that the system gives to another thread interrupts no wait
+            pass
 
     def close(self) -> None:
         """Accept no more, let requests under way end for two seconds, then cut them off and forget their uploads."""

@@ -242,10 +242,21 @@ def test_a_manifest_without_a_tag_is_listed_until_something_leads_to_it(
     assert listed(layout) == [("localhost/app:1", digest)]
 
 
+def test_a_child_that_was_deleted_is_back_with_its_index(client: Client, layer: bytes) -> None:
+    child = client.push_image(layer)
+    client.push_manifest(index(child), "1")
+    assert client("DELETE", f"/v2/app/manifests/{child['digest']}").status == 202
+    assert client("GET", f"/v2/app/manifests/{child['digest']}").status == 404
+    client.push_manifest(index(child), "1")
+    assert client("GET", f"/v2/app/manifests/{child['digest']}").status == 200
+
+
 def test_pushing_the_same_again_changes_nothing(client: Client, layer: bytes, layout: Path) -> None:
     client.push_image(layer, tag="1")
+    client.push_image(layer, b"untagged")
     before = (layout / "index.json").stat().st_mtime_ns
     client.push_image(layer, tag="1")
+    client.push_image(layer, b"untagged")
     assert (layout / "index.json").stat().st_mtime_ns == before
 
 
