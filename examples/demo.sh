@@ -13,7 +13,11 @@ server=
 clean_up() {
     if [ -n "$server" ]; then
         kill "$server" 2>/dev/null || true
-        wait "$server" 2>/dev/null || true
+        for _ in $(seq 100); do
+            kill -0 "$server" 2>/dev/null || break
+            sleep 0.05
+        done
+        kill -9 "$server" 2>/dev/null || true
     fi
     rm -rf "$work"
 }
