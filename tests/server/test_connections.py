@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import socket
 import struct
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from ocibuild import api
 from ocibuild.server.connection import Limits
 from ocibuild.server.service import Server, serving
 from ocibuild.store.served_layout import ServedLayout
@@ -104,6 +106,24 @@ def test_what_is_no_request(serve_with: ServeWith, sent: bytes, status: int) -> 
     received = talk(serve_with(LIMITS), sent)
     assert statuses(received) == [status]
     assert b'{"errors":[{"code":"UNSUPPORTED"' in received
+
+
+PARTS = [b"GET ", b"PUT ", b"POST ", b"PATCH ", b"DELETE ", b"HEAD ", b"/v2/", b"a/blobs/uploads/", b"?digest=", b"sha256:" + b"0" * 64,
+         b" HTTP/1.1\r\n", b"Host: localhost\r\n", b"Content-Length: ", b"5", b"\r\n", b"\r\n\r\n", b"Transfer-Encoding: chunked\r\n",
+         b"0\r\n\r\n", b"%", b"\xff", b"\0", b"Range: bytes=1-\r\n", b"_catalog", b"tags/list?n=", b"manifests/1",
+         b"Expect: 100-continue\r\n"]  # fmt: skip
+
+
+def test_no_bytes_do_harm(layout: Path) -> None:
+    random.seed(0)
+    notes: list[object] = []
+    with api.serve(layout, port=0, emit=notes.append) as server:
+        for _ in range(300):
+            talk(server, b"".join(random.choices(PARTS, k=random.randrange(1, 40))))
+        assert statuses(talk(server, GET)) == [200]
+        wait_until(lambda: open_connections() == 0, "all connections are closed")
+    assert notes == []
+    assert temporary_files(layout) == []
 
 
 def test_a_client_that_tries_tls_first_need_not_wait(serve_with: ServeWith) -> None:
