@@ -36,7 +36,7 @@ def create_index(
     is copied, or mounted.
 
     The index is annotated with what all images say alike (their description, say), and `annotations` on top. BuildError for
-    two images of one platform, or of both families.
+    two images of one platform, or of both families; UsageError for a destination that can hold no index.
     """
     found = _distinct((reader, node) for source in sources for reader, node in _images(source, places))
     children = [_child(reader, node) for reader, node in found]
@@ -128,6 +128,8 @@ def _shared(nodes: Sequence[Node]) -> dict[str, str]:
 def _sink(destination: Location, places: Places) -> tuple[ImagePlace, tuple[str, ...]]:
     if isinstance(destination, RegistryLocation):
         reference = destination.reference
+        if reference.digest:
+            raise UsageError(f"{reference} names a digest, and the index gets its own", hint="name HOST/REPOSITORY:TAG")
         return places.repository(reference), (reference.tag,) if reference.tag else ()
     if isinstance(destination, LayoutLocation):
         return Layout.create(destination.path, emit=places.emit), (destination.name,) if destination.name else ()

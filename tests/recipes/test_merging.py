@@ -241,6 +241,13 @@ def test_archives_are_no_place_for_an_index(desk: Desk, destination: str) -> Non
         merge(desk, destination, "oci:whole")
 
 
+def test_the_new_index_gets_a_tag_and_not_a_digest(desk: Desk, fake_registry: FakeRegistry) -> None:
+    desk.build(SPEC, to="whole")
+    with pytest.raises(UsageError, match="the index gets its own"):
+        merge(desk, f"{fake_registry.host}/team/app@sha256:{'0' * 64}", "oci:whole")
+    assert fake_registry.connections == 0
+
+
 def test_a_source_that_is_not_there_changes_nothing(new_desk: OpenDesk, fake_registry: FakeRegistry) -> None:
     (source, _) = push_apart(new_desk, fake_registry)
     fake_registry.forget()
