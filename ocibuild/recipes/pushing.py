@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ocibuild.assembly import destinations_of, names_of
@@ -12,7 +13,7 @@ from ocibuild.checks.profiles import Profile, profile_for
 from ocibuild.errors import FindingsError, NotFoundError, RegistryError, StoreError
 from ocibuild.events import Stage
 from ocibuild.findings import Finding
-from ocibuild.graph import Node, read_configs, read_graph
+from ocibuild.graph import Node, find_manifest, read_configs, read_graph
 from ocibuild.image import layer_names
 from ocibuild.oci.blobs import ImageReader
 from ocibuild.oci.descriptor import Descriptor
@@ -172,13 +173,20 @@ def _refuse_moves(errand: Errand, places: Places) -> None:
 
 
 def _find_built(plan: Plan, reader: ImageReader, output: LocalLocation) -> Descriptor:
-    """What `build` put into `output` for this plan: what has exactly its name, else what its name means there."""
+    """What `build` put into `output` for this plan: what has exactly its name, else what its name means there.
+
+    A plan for one platform is a single image: out of an index that was built for several, the one for it.
+    """
     name = next(iter(names_of(plan)), None)
     key = plan.image.name if plan.image else "", plan.tags[0] if plan.tags else ""
     try:
         exact = (entry.descriptor for entry in open_location(output).entries() if entry.key == key)
-        return next(exact, None) or reader.resolve(name)
+        found = next(exact, None) or reader.resolve(name)
     except (NotFoundError, StoreError) as error:
         raise NotFoundError(
             f"{name or 'the image'} is not in {output}", where=error.where, hint=_BUILD_FIRST
         ) from error
+    if not plan.is_index:
+        with suppress(NotFoundError):  # an index of something else: the checks will say what
+            return find_manifest(reader, found, plan.platforms[0].platform)[0]
+    return found

@@ -101,7 +101,7 @@ def _parse(root: click.Context, words: list[str]) -> None:
         (["build", "--ouput", "x"], "there is no option '--ouput'", "did you mean `--output`?"),
         (["build", "--xyzzy"], "there is no option '--xyzzy'", "see `ocibuild build --help`"),
         (["build", "--debug"], "there is no option '--debug'", "it stands before the command: `ocibuild --debug ...`"),
-        (["push", "--label", "a=b"], "there is no option '--label'", "see `ocibuild push --help`"),
+        (["pull", "--label", "a=b"], "there is no option '--label'", "see `ocibuild pull --help`"),
         (["index"], "Missing command", "see `ocibuild index --help`"),
         (["push", "-t"], "Option '-t' requires an argument", "see `ocibuild COMMAND --help`"),
         (["build", "-f", "/no/spec.yaml"], "there is no spec '/no/spec.yaml'", "`ocibuild init` writes a first one; `-f PATH` names another"),

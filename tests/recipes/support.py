@@ -42,10 +42,12 @@ class Desk:
         self.loaded = api.load([file], api.Overrides(**overrides), FACTS)
         return self.loaded
 
-    def build(self, *specs: str, to: str = "layout", sparse: bool = False, **overrides: Any) -> tuple[api.Built, ...]:
+    def build(
+        self, *specs: str, to: str = "layout", sparse: bool = False, reuse: api.Reuse | None = None, **overrides: Any
+    ) -> tuple[api.Built, ...]:
         """Builds specs into a layout (or, with its kind, an archive) in the directory."""
         plans = self.load(*specs, **overrides)
-        return api.build(plans, self.output(to), self.places, self_contained=not sparse, jobs=2)
+        return api.build(plans, self.output(to), self.places, self_contained=not sparse, reuse=reuse, jobs=2)
 
     def push(self, *destinations: str, of: str = "layout", **terms: Any) -> tuple[api.Pushed, ...]:
         """Pushes what was built of the specs that were loaded last."""
@@ -109,9 +111,21 @@ def at_registry(text: str) -> RegistryLocation:
     return RegistryLocation(parse_reference(text))
 
 
-def asked(registry: FakeRegistry) -> list[str]:
-    """All requests but the greeting, as `METHOD path` in their order."""
-    return [f"{record.method} {record.path}" for record in records(registry)]
+def for_registry(registry: FakeRegistry, name: str = "team/app", tags: str = "v1") -> str:
+    """A spec for an image of that registry."""
+    return f"image: {registry.host}/{name}\ntags: [{tags}]\n{HELLO}"
+
+
+def digest(desk: Desk, at: str) -> str:
+    """The digest of what is at a place."""
+    return str(api.digest(desk.at(at), desk.places))
+
+
+def names(desk: Desk, at: str) -> list[str]:
+    """The names of the images of a layout or an archive."""
+    location = desk.at(at)
+    assert not isinstance(location, RegistryLocation)
+    return [str(entry) for entry, _ in api.images(location)]
 
 
 def records(registry: FakeRegistry) -> list[Record]:

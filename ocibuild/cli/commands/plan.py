@@ -9,12 +9,12 @@ import click
 from ocibuild import api
 from ocibuild.cli.options import (
     destination_options,
-    file_options,
     json_option,
     output_option,
     progress_options,
     rate_option,
     registry_options,
+    spec_options,
     subcommand,
 )
 from ocibuild.cli.plans import show_plans
@@ -24,7 +24,7 @@ from ocibuild.oci.location import parse_output
 
 @subcommand("plan", "ocibuild plan", "ocibuild plan --rate 2MB --json ghcr.io/octocat/hello:1.2.3")
 @click.argument("destinations", nargs=-1, metavar="[DESTINATION]...")
-@file_options
+@spec_options
 @output_option
 @destination_options
 @rate_option

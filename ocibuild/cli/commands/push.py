@@ -9,7 +9,6 @@ import click
 from ocibuild import api
 from ocibuild.cli.options import (
     destination_options,
-    file_options,
     jobs_option,
     json_option,
     option,
@@ -17,6 +16,7 @@ from ocibuild.cli.options import (
     progress_options,
     rate_option,
     registry_options,
+    spec_options,
     subcommand,
 )
 from ocibuild.cli.plans import show_plans
@@ -33,7 +33,7 @@ from ocibuild.oci.location import parse_output
     "ocibuild push -o oci-archive:images.tar",
 )
 @click.argument("destinations", nargs=-1, metavar="[DESTINATION]...")
-@file_options
+@spec_options
 @output_option
 @destination_options
 @option("--no-clobber", is_flag=True, help="Do not move a tag that points to another image.")
