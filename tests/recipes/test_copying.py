@@ -1,4 +1,4 @@
-"""copy and pull: between any two kinds of place, digests unchanged, names kept; and tag."""
+"""copy and pull: between any two kinds of place, digests unchanged, names kept."""
 
 from __future__ import annotations
 
