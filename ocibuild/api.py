@@ -14,6 +14,7 @@ from ocibuild import __version__ as VERSION  # noqa: N812 - a constant here
 from ocibuild.assembly import Built
 from ocibuild.checks.profiles import profile_named
 from ocibuild.ci.git import git_facts
+from ocibuild.differences import Difference, ImageDifference, ImageLayer, ValueChange
 from ocibuild.graph import Node
 from ocibuild.image import PlatformImage
 from ocibuild.layers.tar import WRITER
@@ -22,6 +23,7 @@ from ocibuild.recipes.accounts import examine, login, logout
 from ocibuild.recipes.building import Reuse, build
 from ocibuild.recipes.caching import Usage, cache_directory, prune, usage
 from ocibuild.recipes.companions import Along
+from ocibuild.recipes.comparing import diff
 from ocibuild.recipes.copying import copy, tag
 from ocibuild.recipes.deleting import delete
 from ocibuild.recipes.looking import Inspection, digest, images, inspect, tags
@@ -40,6 +42,9 @@ from ocibuild.spec.load import render_specs as render
 from ocibuild.spec.yaml_text import as_yaml
 from ocibuild.store.naming import Entry
 from ocibuild.store.writing import write_file
+from ocibuild.tree.comparing import FileChange
+from ocibuild.tree.entry import Entry as FileEntry
+from ocibuild.tree.entry import shown as shown_path
 
 DEFAULT_OUTPUT = LayoutLocation(".ocibuild/layout")
 
@@ -57,6 +62,8 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "Along", "Attachment", "attach", "copy", "copy_tags", "delete",
     # looking
     "Entry", "Inspection", "Node", "Referred", "digest", "images", "inspect", "referrers", "tags",
+    # comparing
+    "Difference", "FileChange", "FileEntry", "ImageDifference", "ImageLayer", "ValueChange", "diff", "shown_path",
     # serving
     "serve",
 ]  # fmt: skip

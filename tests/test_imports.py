@@ -36,13 +36,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "graph": FOUNDATION | {"oci"},
     # A layout and the registries that hold the blobs it lacks, as one reader.
     "borrowing": {"errors", "oci"},
+    # The files of images, from the tars of layers.
+    "tree": {"errors", "oci", "layers"},
+    # What differs between two images, as values.
+    "differences": {"errors", "oci", "graph", "tree"},
     # Base images, and the documents of a plan over them.
     "bases": FOUNDATION | {"oci", "plan", "graph", "image"},
     "assembly": FOUNDATION | {"oci", "plan", "image", "bases"},
     **{name: FOUNDATION | {"oci", "plan", "graph", "schema_files"} for name in STAR},
     # Where all of them are joined, a verb a module; and its table of contents.
-    "recipes": FOUNDATION | STAR | {"oci", "plan", "graph", "transfer", "borrowing", "bases", "assembly"},
-    "api": FOUNDATION | STAR | {"ocibuild", "oci", "plan", "schema_files", "graph", "assembly", "recipes"},
+    "recipes": FOUNDATION
+    | STAR
+    | {"oci", "plan", "graph", "transfer", "borrowing", "bases", "assembly", "tree", "differences"},
+    "api": FOUNDATION | STAR | {"ocibuild", "oci", "plan", "schema_files", "graph", "assembly", "recipes"} | {"tree", "differences"},
     "cli": FOUNDATION | {"ocibuild", "oci", "plan", "api"},
     "__main__": {"cli"},
 }

@@ -29,6 +29,7 @@ COMMANDS = {
     "pull": ("pull", "Fetch an image from a registry."),
     "copy": ("copy", "Copy an image between registries, layouts and archives."),
     "inspect": ("inspect", "Show what an image is."),
+    "diff": ("diff", "Show what differs between two images."),
     "ls": ("ls", "List the tags of a repository or the images of a layout."),
     "digest": ("digest", "Print the digest that a name leads to."),
     "tag": ("tag", "Give an image further tags, where it is."),
@@ -50,8 +51,9 @@ A first image:
   ocibuild push     sends it to `image` and `tags` of the spec
 
 \b
-Exit codes: 0 done, 1 the image breaks a rule, 2 usage or invalid spec, 3 a local file or the disk, 4 registry or
-network, 5 not logged in or not allowed, 6 bytes are not what was promised, 130 interrupted.
+Exit codes: 0 done, 1 the image breaks a rule (of diff: the images differ), 2 usage or invalid spec, 3 a local
+file or the disk, 4 registry or network, 5 not logged in or not allowed, 6 bytes are not what was promised,
+130 interrupted.
 """
 
 

@@ -1,0 +1,82 @@
+"""What `ocibuild diff --format markdown` shows: for a comment on a pull request, or the summary of a CI job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ocibuild import api
+from ocibuild.cli.difference import (
+    SIGNS,
+    details,
+    files_title,
+    layers_title,
+    status,
+    summary_of_nothing,
+    unread_note,
+)
+from ocibuild.cli.messages import printable
+from ocibuild.cli.sizes import human_size
+
+_ROWS = 200  # comments and summaries are of limited size, and so is patience
+
+
+def difference_as_markdown(found: api.Difference, names: tuple[str, str]) -> str:
+    """Tables; long lists are cut, and say so."""
+    return "".join(f"{line}\n" for line in _lines(found, names))
+
+
+def _lines(found: api.Difference, names: tuple[str, str]) -> Iterator[str]:
+    yield from ("| | image | digest |", "| --- | --- | --- |")
+    yield f"| before | {_code(names[0])} | {_code(str(found.before.descriptor.digest))} |"
+    yield f"| after | {_code(names[1])} | {_code(str(found.after.descriptor.digest))} |"
+    yield ""
+    if found.is_empty:
+        yield summary_of_nothing(found)
+    for platform in found.only_before:
+        yield f"- {_code(platform)} is gone"
+    for platform in found.only_after:
+        yield f"- {_code(platform)} is new"
+    yield from _values(found.values)
+    for image in found.images:
+        if not image.is_empty:
+            yield from ("", f"### {_code(image.platform)}")
+            yield from _image(image)
+
+
+def _image(image: api.ImageDifference) -> Iterator[str]:
+    yield from _values(image.values)
+    yield from ("", f"**{layers_title(image)}**", "", "| | diff_id | size | layer |", "| --- | --- | ---: | --- |")
+    for pair in image.layers:
+        layer = pair.after or pair.before
+        assert layer is not None
+        sign = "" if pair.before and pair.after else "-" if pair.before else "+"
+        yield f"| {sign} | {_code(layer.diff_id.short)} | {human_size(layer.descriptor.size)} | {_code(layer.title)} |"
+    yield from ("", f"**{files_title(image.files)}**")
+    if image.files:
+        yield from ("", "<details><summary>paths</summary>", "", "| | path | |", "| --- | --- | --- |")
+        for change in image.files[:_ROWS]:
+            yield f"| {SIGNS[status(change)]} | {_code(api.shown_path(change.path))} | {_code(details(change))} |"
+        if len(image.files) > _ROWS:
+            yield f"| | and {len(image.files) - _ROWS} more | |"
+        yield from ("", "</details>")
+    if image.unread:
+        yield from ("", unread_note(image))
+
+
+def _values(values: tuple[api.ValueChange, ...]) -> Iterator[str]:
+    if values:
+        yield from ("", "| | level | key | before | after |", "| --- | --- | --- | --- | --- |")
+    for change in values:
+        cells = (change.level, change.key, change.before or "", change.after or "")
+        yield f"| {SIGNS[status(change)]} | {' | '.join(map(_code, cells))} |"
+
+
+def _code(text: str) -> str:
+    """`text` as code in a table's cell: nothing in it is markup, whoever wrote it."""
+    if not text:
+        return ""
+    plain = printable(text).replace("|", "\\|")
+    fence = "`" * (max(map(len, re.findall("`+", plain)), default=0) + 1)
+    pad = " " if plain.startswith("`") or plain.endswith("`") else ""
+    return f"{fence}{pad}{plain}{pad}{fence}"

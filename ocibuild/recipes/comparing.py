@@ -1,0 +1,123 @@
+"""Two images side by side: documents first, and of the layers only those that can make a difference, each read once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from ocibuild.differences import (
+    Difference,
+    Image,
+    ImageDifference,
+    ImageLayer,
+    image_changes,
+    images_of,
+    index_changes,
+    layer_pairs,
+    paired,
+    shared_prefix,
+)
+from ocibuild.events import Advanced, Emit, Finished, Stage, Started
+from ocibuild.graph import read_configs
+from ocibuild.oci.blobs import BlobReader
+from ocibuild.oci.digest import Digest
+from ocibuild.oci.location import Location
+from ocibuild.oci.platform import Platform
+from ocibuild.recipes.looking import find_graph
+from ocibuild.recipes.places import Places
+from ocibuild.tree.comparing import FileChange, base_matters, compare
+from ocibuild.tree.layer import LayerFiles, read_layer
+from ocibuild.tree.limits import LIMITS, Limits
+from ocibuild.tree.merged import Tree
+
+
+def diff(
+    before: Location, after: Location, places: Places, *, platform: Platform | None = None, times: bool = False
+) -> Difference:
+    """What differs between two images, or two indexes platform by platform; with `platform`, between their images for it.
+
+    Layers are streamed, and none that both images begin with if it makes no difference. `times` compares modification times and dates
+    of creation too. IntegrityError for a layer that is not what its config promises.
+    """
+    readers = places.reader(before), places.reader(after)
+    old, new = find_graph(readers[0], before, platform), find_graph(readers[1], after, platform)
+    if old.descriptor.digest == new.descriptor.digest:
+        return Difference(old, new, (), ())
+    olds, news = images_of(old, read_configs(readers[0], old)), images_of(new, read_configs(readers[1], new))
+    pairs = paired(olds, news)
+    return Difference(
+        old,
+        new,
+        index_changes(old, new),
+        tuple(
+            _compared((one, readers[0]), (other, readers[1]), times=times, emit=places.emit)
+            for one, other in pairs
+            if one and other
+        ),
+        only_before=tuple(one.platform for one, other in pairs if one and not other),
+        only_after=tuple(other.platform for one, other in pairs if other and not one),
+    )
+
+
+def _compared(
+    before: tuple[Image, BlobReader], after: tuple[Image, BlobReader], *, times: bool, emit: Emit
+) -> ImageDifference:
+    (old, old_reader), (new, new_reader) = before, after
+    start = shared_prefix(old.layers, new.layers)
+    layers = LayerReadings((old.layers[start:], new.layers[start:]), emit)
+    upper = layers.read(old.layers[start:], old_reader), layers.read(new.layers[start:], new_reader)
+    lower: Sequence[LayerFiles] = ()
+    if base_matters(*([files.changes for files in side] for side in upper)):
+        lower = layers.read(old.layers[:start], old_reader)
+    files: tuple[FileChange, ...] = ()
+    if any(upper):
+        files = compare(*(tree_of((*lower, *side)) for side in upper), times=times)
+    values = image_changes(old, new, times=times)
+    return ImageDifference(old, new, values, layer_pairs(old.layers, new.layers), files)
+
+
+def tree_of(layers: Iterable[LayerFiles], limits: Limits = LIMITS) -> Tree:
+    """What the layers, lowest first, add up to."""
+    tree = Tree(limits)
+    for number, files in enumerate(layers):
+        tree.apply(files.changes, number)
+    return tree
+
+
+class LayerReadings:
+    """Reads layers of several images, those that come more than once (by diff_id) just once."""
+
+    def __init__(self, images: Iterable[Sequence[ImageLayer]], emit: Emit) -> None:
+        self._left = Counter(layer.diff_id for layers in images for layer in layers)
+        self._kept: dict[Digest, LayerFiles] = {}
+        self._emit = emit
+
+    def read(self, layers: Sequence[ImageLayer], reader: BlobReader) -> list[LayerFiles]:
+        """What each layer does; nothing for one that is not distributed with the image."""
+        return [self._files(layer, reader) if layer.is_read else LayerFiles() for layer in layers]
+
+    def _files(self, layer: ImageLayer, reader: BlobReader) -> LayerFiles:
+        files = self._kept.pop(layer.diff_id, None) or _read(layer, reader, self._emit)
+        self._left[layer.diff_id] -= 1
+        if self._left[layer.diff_id] > 0:
+            self._kept[layer.diff_id] = files
+        return files
+
+
+def _read(layer: ImageLayer, reader: BlobReader, emit: Emit) -> LayerFiles:
+    descriptor = layer.descriptor
+    task = str(descriptor.digest)
+    emit(Started(task, Stage.FETCH, descriptor.digest.short, descriptor.size))
+
+    def chunks() -> Iterator[bytes]:
+        for chunk in reader.open_blob(descriptor):
+            emit(Advanced(task, len(chunk)))
+            yield chunk
+
+    try:
+        files = read_layer(chunks(), layer.diff_id, subject=f"layer {descriptor.digest.short}")
+    except BaseException:
+        emit(Finished(task, "failed"))
+        raise
+    emit(Finished(task, "read", descriptor.size))
+    return files
