@@ -33,12 +33,16 @@ class ImageLayer:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A runnable image: its node in the graph, its config, and its layers, lowest first."""
+    """A runnable image: its node in the graph, its config, and its layers, lowest first.
+
+    `descriptor_annotations` are those that the index has for it; what a layout notes on its own descriptors is not of the image.
+    """
 
     node: Node
     manifest: Manifest
     config: ImageConfig
     layers: tuple[ImageLayer, ...]
+    descriptor_annotations: Mapping[str, str]
 
     @property
     def platform(self) -> str:
@@ -112,7 +116,13 @@ def images_of(root: Node, configs: Mapping[Digest, ImageConfig]) -> tuple[Image,
     IntegrityError for an image whose config does not have one diff_id a layer; UsageError if there is no image at all.
     """
     found = tuple(
-        Image(node, manifest, config, tuple(_layers(manifest, config)))
+        Image(
+            node,
+            manifest,
+            config,
+            tuple(_layers(manifest, config)),
+            node.descriptor.annotations if node is not root else {},
+        )
         for node, manifest in root.manifests()
         if manifest.config.media_type in (OCI_CONFIG, DOCKER_CONFIG)
         and (config := configs[manifest.config.digest]).platform.os != "unknown"
@@ -181,7 +191,7 @@ def image_changes(before: Image, after: Image, *, times: bool) -> tuple[ValueCha
     return (
         *_changes("config", settings_of(before.config, times=times), settings_of(after.config, times=times)),
         *_changes("manifest", before.manifest.annotations, after.manifest.annotations),
-        *_changes("manifest-descriptor", before.node.descriptor.annotations, after.node.descriptor.annotations),
+        *_changes("manifest-descriptor", before.descriptor_annotations, after.descriptor_annotations),
     )
 
 

@@ -36,6 +36,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "graph": FOUNDATION | {"oci"},
     # A layout and the registries that hold the blobs it lacks, as one reader.
     "borrowing": {"errors", "oci"},
+    # Numbers of bytes as people read them.
+    "sizes": set(),
     # The files of images, from the tars of layers.
     "tree": {"errors", "oci", "layers"},
     # What differs between two images, as values.
@@ -49,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | STAR
     | {"oci", "plan", "graph", "transfer", "borrowing", "bases", "assembly", "tree", "differences"},
     "api": FOUNDATION | STAR | {"ocibuild", "oci", "plan", "schema_files", "graph", "assembly", "recipes"} | {"tree", "differences"},
-    "cli": FOUNDATION | {"ocibuild", "oci", "plan", "api"},
+    "cli": FOUNDATION | {"ocibuild", "oci", "plan", "api", "sizes"},
     "__main__": {"cli"},
 }
 # The only places (modules or packages) where each of these may be imported.

@@ -8,7 +8,7 @@ from typing import Any
 
 from ocibuild import api
 from ocibuild.cli.messages import printable
-from ocibuild.cli.sizes import human_size
+from ocibuild.sizes import human_size
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 

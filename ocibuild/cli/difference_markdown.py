@@ -16,7 +16,7 @@ from ocibuild.cli.difference import (
     unread_note,
 )
 from ocibuild.cli.messages import printable
-from ocibuild.cli.sizes import human_size
+from ocibuild.sizes import human_size
 
 _ROWS = 200  # comments and summaries are of limited size, and so is patience
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from ocibuild import api
 from ocibuild.cli.messages import printable
-from ocibuild.cli.sizes import human_size
 from ocibuild.oci.documents import ImageConfig, Index, Manifest
+from ocibuild.sizes import human_size
 
 _SETS = {"ExposedPorts": "Ports", "Volumes": "Volumes"}
 

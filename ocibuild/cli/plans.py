@@ -10,9 +10,9 @@ import click
 from ocibuild import api
 from ocibuild.cli.messages import printable, say, show_findings
 from ocibuild.cli.results import print_json
-from ocibuild.cli.sizes import human_size
 from ocibuild.cli.terminal import paint
 from ocibuild.oci.descriptor import Descriptor
+from ocibuild.sizes import human_size
 
 
 def show_plans(plans: Sequence[api.PushPlan], rate: float, *, as_json: bool) -> int:

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from ocibuild.cli.messages import printable, say
-from ocibuild.cli.sizes import human_size
 from ocibuild.cli.terminal import can_redraw, paint
 from ocibuild.events import Advanced, Emit, Event, Finished, Noted, Stage, Started
+from ocibuild.sizes import human_size
 
 HEARTBEAT = 10.0  # seconds between two lines about one task: CI systems give up jobs that say nothing
 _VERBS = {

@@ -10,7 +10,7 @@ import click
 from ocibuild import api
 from ocibuild.cli.options import ByteSize, SectionedCommand, cache_dir_option, json_option, option
 from ocibuild.cli.results import print_json
-from ocibuild.cli.sizes import human_size
+from ocibuild.sizes import human_size
 
 
 @click.group("cache", no_args_is_help=False)

@@ -17,8 +17,8 @@ from ocibuild.cli.options import (
 )
 from ocibuild.cli.results import print_json, table
 from ocibuild.cli.session import chosen_platform, opened_places
-from ocibuild.cli.sizes import human_size
 from ocibuild.oci.location import parse_location
+from ocibuild.sizes import human_size
 
 
 @subcommand(
