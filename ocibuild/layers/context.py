@@ -88,7 +88,11 @@ def find(root: Path, source: str, origin: Origin | None) -> Source:
     except OSError as error:
         raise _missing(source, error, origin) from error
     except ValueError as error:  # a NUL, or a surrogate that stands for no byte
-        raise SourceError(f"{quoted(source)} cannot be the name of a file", where=_where(origin)) from error
+        raise SourceError(
+            f"{quoted(source)} cannot be the name of a file",
+            where=_where(origin),
+            hint="a name has no NUL character, and is UTF-8",
+        ) from error
 
 
 def components(path: str) -> list[bytes]:
@@ -156,7 +160,8 @@ def _missing(source: str, error: OSError, origin: Origin | None) -> SourceError:
             where=_where(origin),
             hint="sources are relative to the directory of the spec; was the step that makes this file run?",
         )
-    return SourceError(f"{source!r} cannot be read: {error.strerror}", where=_where(origin))
+    hint = "each name on the way to it has to be a directory that this user may look into"
+    return SourceError(f"{source!r} cannot be read: {error.strerror}", where=_where(origin), hint=hint)
 
 
 def _where(origin: Origin | None) -> str | None:
@@ -210,7 +215,9 @@ def _unreadable(content: FileContent, error: OSError) -> SourceError:
     if error.errno in _REPLACED:
         gone = error.errno in (errno.ENOENT, errno.ENOTDIR)
         return _changed(content, "it was removed" if gone else "something else has taken its place")
-    hint = "make it readable for this user, or `exclude` it" if error.errno in (errno.EACCES, errno.EPERM) else None
+    hint = "make it readable for this user, or `exclude` it"
+    if error.errno not in (errno.EACCES, errno.EPERM):
+        hint = "the file or the machine is at fault, and not the spec: mend that, and run the build again"
     return SourceError(f"{printable(content.path)} cannot be read: {error.strerror}", hint=hint)
 
 
