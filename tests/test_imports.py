@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Numbers of bytes as people read them.
     "sizes": set(),
     # The files of images, from the tars of layers.
-    "tree": {"errors", "oci", "layers"},
+    "tree": {"errors", "sizes", "oci", "layers"},
     # What differs between two images, as values.
     "differences": {"errors", "oci", "graph", "tree"},
     # Base images, and the documents of a plan over them.
@@ -50,7 +50,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "recipes": FOUNDATION
     | STAR
     | {"oci", "plan", "graph", "transfer", "borrowing", "bases", "assembly", "tree", "differences"},
-    "api": FOUNDATION | STAR | {"ocibuild", "oci", "plan", "schema_files", "graph", "assembly", "recipes"} | {"tree", "differences"},
+    "api": FOUNDATION
+    | STAR
+    | {"ocibuild", "oci", "plan", "schema_files", "graph", "assembly", "recipes"}
+    | {"tree", "differences"},
     "cli": FOUNDATION | {"ocibuild", "oci", "plan", "api", "sizes"},
     "__main__": {"cli"},
 }
