@@ -33,6 +33,7 @@ from ocibuild.recipes.places import Places
 from ocibuild.recipes.planning import Fate, Move, PushPlan, plan_push
 from ocibuild.recipes.pushing import UPLOADS, Pushed, Terms, push, push_plans
 from ocibuild.recipes.referring import Attachment, Referred, attach, referrers
+from ocibuild.recipes.reporting import report
 from ocibuild.recipes.serving import serve
 from ocibuild.registry.settings import Settings
 from ocibuild.schema_files import schema_text
@@ -45,6 +46,7 @@ from ocibuild.store.writing import write_file
 from ocibuild.tree.comparing import FileChange
 from ocibuild.tree.entry import Entry as FileEntry
 from ocibuild.tree.entry import shown as shown_path
+from ocibuild.tree.wording import details as change_details
 
 DEFAULT_OUTPUT = LayoutLocation(".ocibuild/layout")
 
@@ -63,7 +65,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     # looking
     "Entry", "Inspection", "Node", "Referred", "digest", "images", "inspect", "referrers", "tags",
     # comparing
-    "Difference", "FileChange", "FileEntry", "ImageDifference", "ImageLayer", "ValueChange", "diff", "shown_path",
+    "Difference", "FileChange", "FileEntry", "ImageDifference", "ImageLayer", "ValueChange", "change_details", "diff", "report", "shown_path",
     # serving
     "serve",
 ]  # fmt: skip

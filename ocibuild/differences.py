@@ -58,6 +58,11 @@ class ValueChange:
     before: str | None
     after: str | None
 
+    @property
+    def status(self) -> str:
+        """Added, removed or changed."""
+        return "added" if self.before is None else "removed" if self.after is None else "changed"
+
 
 @dataclass(frozen=True, slots=True)
 class LayerPair:

@@ -42,6 +42,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tree": {"errors", "sizes", "oci", "layers"},
     # What differs between two images, as values.
     "differences": {"errors", "oci", "graph", "tree"},
+    # An image as an HTML page.
+    "report": {"findings", "sizes", "oci", "graph", "tree", "differences"},
     # Base images, and the documents of a plan over them.
     "bases": FOUNDATION | {"oci", "plan", "graph", "image"},
     "assembly": FOUNDATION | {"oci", "plan", "image", "bases"},
@@ -49,10 +51,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Where all of them are joined, a verb a module; and its table of contents.
     "recipes": FOUNDATION
     | STAR
-    | {"oci", "plan", "graph", "transfer", "borrowing", "bases", "assembly", "tree", "differences"},
+    | {"oci", "plan", "graph", "transfer", "borrowing", "bases", "assembly", "tree", "differences", "report"},
     "api": FOUNDATION
     | STAR
-    | {"ocibuild", "oci", "plan", "schema_files", "graph", "assembly", "recipes"}
+    | {"oci", "plan", "schema_files", "graph", "assembly", "recipes"}
     | {"tree", "differences"},
     "cli": FOUNDATION | {"ocibuild", "oci", "plan", "api", "sizes"},
     "__main__": {"cli"},

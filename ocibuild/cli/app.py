@@ -30,6 +30,7 @@ COMMANDS = {
     "copy": ("copy", "Copy an image between registries, layouts and archives."),
     "inspect": ("inspect", "Show what an image is."),
     "diff": ("diff", "Show what differs between two images."),
+    "report": ("report", "Write an HTML page about an image and its files."),
     "ls": ("ls", "List the tags of a repository or the images of a layout."),
     "digest": ("digest", "Print the digest that a name leads to."),
     "tag": ("tag", "Give an image further tags, where it is."),

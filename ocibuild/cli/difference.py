@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ocibuild import api
@@ -65,7 +65,7 @@ def _layer_as_json(layer: api.ImageLayer | None) -> dict[str, Any] | None:
 def _file_as_json(change: api.FileChange) -> dict[str, Any]:
     return {
         "path": api.shown_path(change.path),
-        "status": status(change),
+        "status": change.status,
         "fields": list(change.fields),
         "before": _entry_as_json(change.before),
         "after": _entry_as_json(change.after),
@@ -83,15 +83,10 @@ def _entry_as_json(entry: api.FileEntry | None) -> dict[str, Any] | None:
         "mtime": entry.mtime,
         "size": entry.size,
         "sha256": entry.content.hex() or None,
-        "link": _text(entry.link) or None,
+        "link": entry.link.decode("utf-8", "backslashreplace") or None,
         "device": list(entry.device) if entry.device != (0, 0) else None,
         "xattrs": {name: value.hex() for name, value in entry.xattrs},
     }
-
-
-def status(change: api.FileChange | api.ValueChange) -> str:
-    """Added, removed or changed."""
-    return "added" if change.before is None else "removed" if change.after is None else "changed"
 
 
 def difference_as_text(found: api.Difference, names: tuple[str, str]) -> str:
@@ -133,7 +128,7 @@ def _image_lines(image: api.ImageDifference) -> Iterator[str]:
         yield f"{sign} {layer.diff_id.short}  {human_size(layer.descriptor.size):>8}  {layer.title}".rstrip()
     yield files_title(image.files)
     for change in image.files:
-        yield f"{SIGNS[status(change)]} {api.shown_path(change.path)}{_in_brackets(details(change))}"
+        yield f"{SIGNS[change.status]} {api.shown_path(change.path)}{_in_brackets(api.change_details(change))}"
     if image.unread:
         yield unread_note(image)
 
@@ -155,38 +150,10 @@ def layers_title(image: api.ImageDifference) -> str:
 
 def files_title(files: Sequence[api.FileChange]) -> str:
     """How many files were added, removed and changed."""
-    counts = Counter(map(status, files))
+    counts = Counter(change.status for change in files)
     return "Files: " + (", ".join(f"{counts[word]} {word}" for word in SIGNS if counts[word]) or "no difference")
 
 
 def _value_line(change: api.ValueChange) -> str:
     values = " -> ".join(repr(value) for value in (change.before, change.after) if value is not None)
-    return f"{SIGNS[status(change)]} {change.level} {change.key}: {values}"
-
-
-def details(change: api.FileChange) -> str:
-    """What there is to say about a path besides its name: what differs, or what came or went."""
-    before, after = change.before, change.after
-    if before and after:
-        return ", ".join(_field(name, before, after) for name in change.fields)
-    entry = after or before
-    assert entry is not None
-    if entry.kind.value == "symlink":
-        return f"-> {_text(entry.link)}"
-    return human_size(entry.size) if entry.kind.value == "file" else entry.kind.value
-
-
-def _field(name: str, before: api.FileEntry, after: api.FileEntry) -> str:
-    shown: dict[str, Callable[[api.FileEntry], str]] = {
-        "kind": lambda entry: entry.kind.value,
-        "mode": lambda entry: f"{entry.mode:04o}",
-        "owner": lambda entry: f"{entry.uid}:{entry.gid}",
-        "size": lambda entry: human_size(entry.size),
-        "link": lambda entry: _text(entry.link),
-        "mtime": lambda entry: str(entry.mtime),
-    }
-    return f"{name} {shown[name](before)} -> {shown[name](after)}" if name in shown else name
-
-
-def _text(path: bytes) -> str:
-    return path.decode("utf-8", "backslashreplace")
+    return f"{SIGNS[change.status]} {change.level} {change.key}: {values}"

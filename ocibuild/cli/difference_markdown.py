@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from ocibuild import api
 from ocibuild.cli.difference import (
     SIGNS,
-    details,
     files_title,
     layers_title,
-    status,
     summary_of_nothing,
     unread_note,
 )
@@ -56,7 +54,7 @@ def _image(image: api.ImageDifference) -> Iterator[str]:
     if image.files:
         yield from ("", "<details><summary>paths</summary>", "", "| | path | |", "| --- | --- | --- |")
         for change in image.files[:_ROWS]:
-            yield f"| {SIGNS[status(change)]} | {_code(api.shown_path(change.path))} | {_code(details(change))} |"
+            yield f"| {SIGNS[change.status]} | {_code(api.shown_path(change.path))} | {_code(api.change_details(change))} |"
         if len(image.files) > _ROWS:
             yield f"| | and {len(image.files) - _ROWS} more | |"
         yield from ("", "</details>")
@@ -69,7 +67,7 @@ def _values(values: tuple[api.ValueChange, ...]) -> Iterator[str]:
         yield from ("", "| | level | key | before | after |", "| --- | --- | --- | --- | --- |")
     for change in values:
         cells = (change.level, change.key, change.before or "", change.after or "")
-        yield f"| {SIGNS[status(change)]} | {' | '.join(map(_code, cells))} |"
+        yield f"| {SIGNS[change.status]} | {' | '.join(map(_code, cells))} |"
 
 
 def _code(text: str) -> str:

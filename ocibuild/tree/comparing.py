@@ -19,6 +19,11 @@ class FileChange:
     after: Entry | None
     fields: tuple[str, ...] = ()
 
+    @property
+    def status(self) -> str:
+        """Added, removed or changed."""
+        return "added" if self.before is None else "removed" if self.after is None else "changed"
+
 
 def compare(before: Tree, after: Tree, *, times: bool = False) -> tuple[FileChange, ...]:
     """Every path that differs, in the order of a walk; modification times only where `times` are asked for.
