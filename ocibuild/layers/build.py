@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from ocibuild.events import Advanced, Emit, Finished, Stage, Started
 from ocibuild.layers.archive_layer import keep_archive
@@ -77,26 +78,29 @@ def build_layer(plan: LayerPlan, workshop: Workshop) -> BuiltLayer:
 
 def _files(plan: FilesLayer, workshop: Workshop) -> BuiltLayer:
     """The layer from the first of these that has it: an unchanged fingerprint, a published image, the sources."""
-    began = time.time_ns()
+    began, cache = time.time_ns(), workshop.cache
     surveys = survey_layer(plan)
-    mark, past = Fingerprint("", is_settled=False), Recollection()
-    if workshop.cache is not None:
-        mark, past = fingerprint(plan, surveys, began), recollect(plan, workshop.cache)
-        if (unchanged := _unchanged(plan, mark, past, workshop)) is not None:
-            return unchanged
+    take_mark = partial(fingerprint, plan, surveys, began)
+    past = recollect(plan, cache) if cache is not None else Recollection()
+    if past.exact is not None and (unchanged := _unchanged(plan, take_mark(), past, workshop)) is not None:
+        return unchanged
     known = {entry.path: entry for entry in (directory_entry(item, plan) for item in plan.known_directories)}
     members = arrange(layer_entries(plan, surveys), known, plan.created)
     with _task(plan, total_size(members), workshop) as task:
         if past.last is None and (taken := _published(plan, members, workshop)) is not None:
             workshop.emit(Finished(task, "published", taken.descriptor.size))
             return taken
+        # Beside the packing, since that leaves Python idle. From here on only this keeps the survey in memory.
+        mark = workshop.crew.aside(take_mark) if cache is not None else None
+        del surveys, take_mark
         blob = _packed(plan, members, past, workshop, task)
         workshop.emit(Finished(task, "built", blob.size))
     descriptor = Descriptor(layer_type(Format.OCI, plan.compressor.compression), blob.digest, blob.size)
-    if workshop.cache is not None:
-        settled = mark.value if mark.is_settled else ""
+    if cache is not None and mark is not None:
+        value, is_settled = mark.result()
+        settled = value if is_settled else ""
         record = LayerRecord(settled, plan.compressor.fingerprint, descriptor, blob.diff_id, blob.stretches)
-        remember(plan, record, workshop.cache)
+        remember(plan, record, cache)
     return BuiltLayer(plan.name, descriptor, blob.diff_id)
 
 

@@ -53,6 +53,10 @@ class Crew:
         if self._stopped.is_set():
             raise StoppedError
 
+    def aside(self, task: Callable[[], Result]) -> Future[Result]:
+        """`task` done by one of the crew, beside all that is in order."""
+        return self._threads.submit(task)
+
     def in_order(self, tasks: Iterable[Callable[[], Result]]) -> Generator[Result, None, None]:
         """The results of `tasks` in their order, some of them computed ahead by the crew.
 

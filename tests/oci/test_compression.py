@@ -84,7 +84,7 @@ def test_one_thread_and_eight_write_the_same_bytes(packer: Compressor) -> None:
 
 
 def test_default_levels() -> None:
-    assert compressor(GZIP) == compressor(GZIP, 6)
+    assert compressor(GZIP) == compressor(GZIP, 4)
     assert compressor(ZSTD) == compressor(ZSTD, 3)
     assert compressor(NONE) == compressor(NONE, 0)
 
