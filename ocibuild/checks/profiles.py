@@ -17,9 +17,9 @@ class Profile:
     name: str
     source: str
     hosts: tuple[str, ...] = ()
-    layer_size: int = 10**10
-    description_length: int = 512
-    licenses_length: int = 256
+    layer_size: int | None = 10**10
+    description_length: int | None = 512
+    licenses_length: int | None = 256
     manifest_size: int = MANIFEST_LIMIT
     upload_seconds: int | None = None
 

@@ -1,0 +1,60 @@
+"""A rule as data: what it is called, how much it matters, what it looks at, and the function that finds breaches."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from ocibuild.findings import Finding, Place, Severity
+
+Subject = TypeVar("Subject")
+
+
+class Scope(StrEnum):
+    """What a rule looks at: a spec, the labels or annotations of anything, an image that is built."""
+
+    SPEC = "spec"
+    LABELS = "labels"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One breach, as a rule tells it: what is wrong, where, and how to mend it. One line each."""
+
+    message: str
+    place: Place
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[Subject]):
+    """A rule under a stable id. `check` yields the faults of a subject in the order of their places.
+
+    The docstring of `check` is the rule's documentation: what it finds, then paragraphs that begin with `Why:`, `Source:`
+    and `Mend:`. A rule of several scopes asks of its subject only what all of them have.
+    """
+
+    id: str
+    severity: Severity
+    title: str
+    scopes: tuple[Scope, ...]
+    check: Callable[[Subject], Iterable[Fault]]
+
+    @property
+    def explanation(self) -> str:
+        """The documentation of the rule, in paragraphs."""
+        return inspect.getdoc(self.check) or ""
+
+    def findings(self, subject: Subject) -> Iterator[Finding]:
+        """What the rule has against `subject`."""
+        for fault in self.check(subject):
+            yield Finding(self.id, fault.message, fault.place, fault.hint, self.severity)
+
+
+def judge(rules: Iterable[Rule[Any]], subject: object) -> tuple[Finding, ...]:
+    """What `rules` have against `subject`, in the order of the rules, each fault once."""
+    return tuple(dict.fromkeys(finding for rule in rules for finding in rule.findings(subject)))
