@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -22,6 +23,11 @@ Server = TypeVar("Server")
 pytest_plugins = ["tests.fake_registry.fixtures"]
 
 LARGE_INPUTS = {"python_packages", "javascript_packages", "debian_root"}
+
+
+def pytest_configure() -> None:
+    # A shell starts background jobs with SIGINT ignored, and children inherit that: the tests of Ctrl-C would wait in vain.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
