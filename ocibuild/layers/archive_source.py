@@ -26,7 +26,7 @@ from ocibuild.layers.entries import (
     is_whiteout_name,
     printable,
 )
-from ocibuild.layers.patterns import selection
+from ocibuild.layers.patterns import Standing, selection
 from ocibuild.layers.tar_reader import Member, TarReader
 from ocibuild.oci.compression import unpack_any
 from ocibuild.plan import Extract, FilesLayer, Origin
@@ -81,21 +81,20 @@ class _Extraction:
         self._have = resolver(layer, item.attributes, keeps_by_default=True)
         self._members: dict[bytes, Entry] = {}  # by their names in the archive
         self._taken: set[bytes] = set()
-        self._excluded: dict[bytes, bool] = {b"": False}  # directories, by name
+        self._standings: dict[bytes, Standing] = {b"": self._chosen.start}  # of directories, by their names
 
     def add(self, member: Member, ordinal: int) -> None:
         """Member number `ordinal` of the archive."""
         name = self._name(member.path)
         self._members[name] = self._entry(member, name, ordinal)
-        is_directory = member.kind == DIRECTORY
-        if self._takes(name, is_directory=is_directory):
+        if self._standing(name, is_directory=member.kind == DIRECTORY).is_taken:
             self._check_name(name)
             self._taken.add(name)
 
     def entries(self) -> Iterator[Entry]:
         """The entries of what was taken, with the directories that hold it. SourceError if there are none."""
         kept = self._taken
-        if self._chosen.include is not None:
+        if self._chosen.only_included:
             kept = kept | {b""} | {parent for name in kept for parent in _parents(name)}
         found = [entry for name, entry in self._members.items() if name in kept and entry.path]
         if not self._taken or not found:
@@ -120,23 +119,17 @@ class _Extraction:
             )
         return b"/".join(parts)
 
-    def _takes(self, name: bytes, *, is_directory: bool) -> bool:
-        if not name:
-            return self._chosen.include is None
+    def _standing(self, name: bytes, *, is_directory: bool) -> Standing:
+        """How a member stands, which the directories that hold it have a say in, whether the archive has them or not."""
+        if self._chosen.takes_everything:
+            return self._chosen.start
+        for path in (*reversed([*_parents(name)]), *((name,) if is_directory else ())):
+            if path not in self._standings:
+                parent = self._standings[path.rpartition(b"/")[0]]
+                self._standings[path] = self._chosen.standing(path, parent, is_directory=True)
         if is_directory:
-            return not self._is_excluded(name) and self._chosen.includes(name + b"/")
-        return not self._is_excluded(name.rpartition(b"/")[0]) and self._chosen.takes(name)
-
-    def _is_excluded(self, directory: bytes) -> bool:
-        """Whether a directory is left out, by itself or because it is in one that is."""
-        if self._chosen.exclude is None:
-            return False
-        if directory not in self._excluded:
-            for path in (*reversed(list(_parents(directory))), directory):
-                parent = path.rpartition(b"/")[0]
-                if path not in self._excluded:
-                    self._excluded[path] = self._excluded[parent] or self._chosen.excludes(path + b"/")
-        return self._excluded[directory]
+            return self._standings[name]
+        return self._chosen.standing(name, self._standings[name.rpartition(b"/")[0]], is_directory=False)
 
     def _check_name(self, name: bytes) -> None:
         if any(is_whiteout_name(part) for part in name.split(b"/")):

@@ -31,20 +31,20 @@ def arrange(entries: Iterable[Entry], known_directories: Mapping[bytes, Entry], 
     directory that is only copied: it would otherwise replace what was declared.
     """
     members: dict[bytes, Entry] = {}
-    for entry in entries:
+    # The most deliberate first: what a directory gives way to must be there before others of its rank quarrel with it.
+    for entry in sorted(entries, key=lambda entry: -entry.rank):
+        wanted = entry
+        if entry.kind == DIRECTORY and entry.rank != Rank.DECLARED and entry.path in known_directories:
+            wanted = known_directories[entry.path]._replace(rank=entry.rank)
         present = members.get(entry.path)
-        members[entry.path] = entry if present is None else _merge(present, entry)
-    for path, declared in known_directories.items():
-        present = members.get(path)
-        if present is not None and present.kind == DIRECTORY and present.rank != Rank.DECLARED:
-            members[path] = declared
+        members[entry.path] = wanted if present is None else _merge(present, wanted)
     _add_parents(members, known_directories, created)
     _check_whiteouts(members)
     return _in_order(_link_names(members))
 
 
 def _merge(one: Entry, other: Entry) -> Entry:
-    """The entry that two items with the same path come down to: only directories may meet."""
+    """The entry that two items with the same path come down to: only directories may meet. The first is of no lower rank."""
     if one.kind != DIRECTORY or other.kind != DIRECTORY or one.rank == other.rank == Rank.DECLARED:
         _refuse(
             f"{shown(one.path)} is put into this layer twice",
@@ -53,7 +53,7 @@ def _merge(one: Entry, other: Entry) -> Entry:
             "one path can hold one thing; drop one of the two",
         )
     if one.rank != other.rank:
-        return max(one, other, key=lambda entry: entry.rank)
+        return one
     if one._replace(origin=None, mtime=other.mtime) != other._replace(origin=None):
         _refuse(
             f"the directory {shown(one.path)} comes twice, with different attributes",

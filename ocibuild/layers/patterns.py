@@ -1,40 +1,142 @@
-"""`include` and `exclude`: patterns with the semantics of gitignore, relative to the source."""
+"""`include` and `exclude`: patterns with the semantics of gitignore(5), relative to the source.
+
+As in git, the last pattern that matches a path decides, a path that none matches is decided by the directory that holds it, and
+nothing below an excluded directory comes back. (The package `pathspec` reads `*`, `!*/`, `!*.txt` otherwise than git does.)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
-from pathspec import GitIgnoreSpec
+_CLASSES = {
+    "alnum": "a-zA-Z0-9",
+    "alpha": "a-zA-Z",
+    "blank": " \\t",
+    "digit": "0-9",
+    "lower": "a-z",
+    "punct": re.escape("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"),
+    "space": "\\s",
+    "upper": "A-Z",
+    "xdigit": "0-9a-fA-F",
+}
+# One step through a pattern. `**` is more than a star only where it stands for whole components.
+_STEP = re.compile(
+    r"(?P<any_parents>(?<![^/])\*\*/)|(?P<all_below>(?<=/)\*\*\Z)|(?P<star>\*+)|(?P<one>\?)"
+    r"|(?P<set>\[(?P<not>[!^]?)(?P<members>\]?(?:\[:[a-z]+:\]|\\.|[^\]\\])*)\])|\\(?P<escaped>.)|(?P<plain>[^\\\[])",
+    re.DOTALL,
+)
 
 
-@dataclass(frozen=True, slots=True)
+class Rule(NamedTuple):
+    """One line of patterns; `says` is false for one that begins with `!`."""
+
+    regex: re.Pattern[str]
+    says: bool
+    for_directories: bool
+
+
+class Standing(NamedTuple):
+    """What has been decided about a directory: whether what is in it is asked for, and whether all of it is left out."""
+
+    included: bool
+    excluded: bool
+
+    @property
+    def is_taken(self) -> bool:
+        return self.included and not self.excluded
+
+
+@dataclass(frozen=True)
 class Selection:
-    """Which paths of a source are wanted. Paths use `/`; those of directories end in one."""
+    """Which paths of a source are wanted."""
 
-    include: GitIgnoreSpec | None
-    exclude: GitIgnoreSpec | None
+    include: tuple[Rule, ...] = ()
+    exclude: tuple[Rule, ...] = ()
+    only_included: bool = False
 
-    def takes(self, path: bytes) -> bool:
-        """Whether `path`, in a directory that is not excluded, is asked for and not left out."""
-        return self.includes(path) and not self.excludes(path)
+    @cached_property
+    def takes_everything(self) -> bool:
+        return not self.exclude and not self.only_included
 
-    def includes(self, path: bytes) -> bool:
-        """Whether `path` itself is asked for."""
-        return self.include is None or self.include.match_file(_text(path))
+    @property
+    def start(self) -> Standing:
+        """How the source itself stands."""
+        return Standing(not self.only_included, excluded=False)
 
-    def excludes(self, path: bytes) -> bool:
-        """Whether `path`, and with it all below, is left out."""
-        return self.exclude is not None and self.exclude.match_file(_text(path))
+    def standing(self, path: bytes, parent: Standing, *, is_directory: bool) -> Standing:
+        """How `path` stands, in a directory that stands like `parent`."""
+        if self.takes_everything or parent.excluded:
+            return parent
+        text = path.decode("utf-8", "surrogateescape")  # specs are UTF-8, whatever the locale is
+        included, excluded = _decide(self.include, text, is_directory), _decide(self.exclude, text, is_directory)
+        return Standing(parent.included if included is None else included, bool(excluded))
 
 
 def selection(include: Sequence[str], exclude: Sequence[str]) -> Selection:
     """The selection of these patterns; no `include` means everything."""
-    return Selection(
-        GitIgnoreSpec.from_lines(include) if include else None, GitIgnoreSpec.from_lines(exclude) if exclude else None
-    )
+    return Selection(tuple(_rules(include)), tuple(_rules(exclude)), bool(include))
 
 
-def _text(path: bytes) -> str:
-    """A path as patterns see it. Specs are UTF-8, whatever the locale is."""
-    return path.decode("utf-8", "surrogateescape")
+def _decide(rules: tuple[Rule, ...], path: str, is_directory: bool) -> bool | None:
+    for rule in reversed(rules):
+        if (is_directory or not rule.for_directories) and rule.regex.fullmatch(path):
+            return rule.says
+    return None
+
+
+def _rules(lines: Iterable[str]) -> Iterator[Rule]:
+    for line in lines:
+        pattern = re.sub(r"(?<!\\)((?:\\\\)*) +\Z", r"\1", line.rstrip("\r\n"))
+        if not pattern or pattern.startswith("#"):
+            continue
+        says = not pattern.startswith("!")
+        pattern = pattern.removeprefix("!")
+        for_directories = pattern.endswith("/")
+        pattern = pattern.removesuffix("/")
+        anchored = "/" in pattern
+        with suppress(re.error):  # git matches `[z-a]` with nothing
+            regex = _regex(pattern.removeprefix("/"))
+            yield Rule(re.compile(regex if anchored else rf"(?:.*/)?{regex}", re.DOTALL), says, for_directories)
+
+
+def _regex(pattern: str) -> str:
+    """The regular expression of a pattern. re.error for an open bracket or a last backslash."""
+    parts, position = list[str](), 0
+    while position < len(pattern):
+        step = _STEP.match(pattern, position)
+        if step is None:
+            raise re.error("unfinished")
+        parts.append(_translated(step))
+        position = step.end()
+    return "".join(parts)
+
+
+def _translated(step: re.Match[str]) -> str:
+    match step.lastgroup:
+        case "any_parents":
+            return "(?:.*/)?"
+        case "all_below":
+            return ".+"
+        case "star":
+            return "[^/]*"
+        case "one":
+            return "[^/]"
+        case "set":
+            return _set(step["members"], negated=bool(step["not"]))
+        case _:
+            return re.escape(step["escaped"] or step["plain"])
+
+
+def _set(members: str, *, negated: bool) -> str:
+    translated = re.sub(r"\[:([a-z]+):\]|\\(.)|([\[\]^&~|])", _member, members, flags=re.DOTALL)
+    return rf"(?!/)[{'^' if negated else ''}{translated}]"
+
+
+def _member(match: re.Match[str]) -> str:
+    name, escaped, special = match.groups()
+    return _CLASSES.get(name, "") if name else re.escape(escaped or special)

@@ -15,7 +15,7 @@ from ocibuild.errors import SourceError
 from ocibuild.layers.attributes import read_xattrs
 from ocibuild.layers.context import Source, open_directory, opened
 from ocibuild.layers.entries import Xattrs, printable
-from ocibuild.layers.patterns import Selection
+from ocibuild.layers.patterns import Selection, Standing
 from ocibuild.plan import Origin
 
 # Our own working directory would otherwise become part of every image that copies `.`, and grow with each build.
@@ -35,9 +35,8 @@ class Found(NamedTuple):
 def look_at(source: Source, origin: Origin | None, *, keeps_xattrs: bool) -> Found:
     """A source that is no directory. SourceError if it cannot be read."""
     with source.opened() as handle:
-        return _Walk(source, Selection(None, None), origin, keeps_xattrs=keeps_xattrs).look(
-            b"", handle, source.parts[-1], source.facts
-        )
+        looking = _Walk(source, Selection(), origin, keeps_xattrs=keeps_xattrs)
+        return looking.look(b"", handle, source.parts[-1], source.facts)
 
 
 def walk(source: Source, selection: Selection, origin: Origin | None, *, keeps_xattrs: bool) -> list[Found]:
@@ -49,7 +48,7 @@ def walk(source: Source, selection: Selection, origin: Origin | None, *, keeps_x
     walking = _Walk(source, selection, origin, keeps_xattrs=keeps_xattrs)
     with source.opened() as handle:
         walking.found.append(walking.look_at_directory(b"", handle, source.facts))
-        walking.walk(handle, b"")
+        walking.walk(handle, b"", selection.start)
     return walking.found
 
 
@@ -61,28 +60,28 @@ class _Walk:
         self._source, self._selection, self._origin = source, selection, origin
         self._keeps_xattrs = keeps_xattrs
 
-    def walk(self, handle: int, prefix: bytes) -> None:
+    def walk(self, handle: int, prefix: bytes, standing: Standing) -> None:
         """All below one directory, whose paths begin with `prefix`."""
         for name, facts in self._listing(handle, prefix):
             path = prefix + name
-            if stat.S_ISDIR(facts.st_mode):
-                if path != _OWN_DIRECTORY or self._source.parts:
-                    self._descend(handle, name, path, facts)
-            elif self._selection.takes(path):
+            is_directory = stat.S_ISDIR(facts.st_mode)
+            now = self._selection.standing(path, standing, is_directory=is_directory)
+            if is_directory:
+                if not now.excluded and (path != _OWN_DIRECTORY or self._source.parts):
+                    self._descend(handle, name, path, facts, now)
+            elif now.is_taken:
                 is_plain = stat.S_ISREG(facts.st_mode) and not self._keeps_xattrs  # most are: spare them the call
                 self.found.append(Found(path, facts) if is_plain else self.look(path, handle, name, facts))
 
-    def _descend(self, handle: int, name: bytes, path: bytes, facts: os.stat_result) -> None:
-        if self._selection.excludes(path + b"/"):
-            return
+    def _descend(self, handle: int, name: bytes, path: bytes, facts: os.stat_result, standing: Standing) -> None:
         before = len(self.found)
         child = self._open(handle, name, path)
         try:
             self.found.append(self.look_at_directory(path, child, facts))
-            self.walk(child, path + b"/")
+            self.walk(child, path + b"/", standing)
         finally:
             os.close(child)
-        if len(self.found) == before + 1 and not self._selection.includes(path + b"/"):
+        if len(self.found) == before + 1 and not standing.included:
             del self.found[before:]
 
     def look(self, path: bytes, handle: int, name: bytes, facts: os.stat_result) -> Found:
