@@ -93,7 +93,8 @@ class TarReader:
         size = _size(block[124:136], self._subject)
         if size > _EXTENSION_LIMIT:
             raise SourceError(
-                f"{self._subject} has an extended header of {size} bytes; at most {_EXTENSION_LIMIT} are read"
+                f"{self._subject} has an extended header of {size} bytes; at most {_EXTENSION_LIMIT} are read",
+                hint="make the archive with shorter names and fewer attributes",
             )
         body = self._stream.exactly(size + padding(size))[:size]
         if kind == _PAX:
