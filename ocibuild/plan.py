@@ -18,6 +18,7 @@ from ocibuild.oci.location import Location
 from ocibuild.oci.media_type import Compression, Format
 from ocibuild.oci.platform import Platform
 from ocibuild.oci.reference import Reference
+from ocibuild.policy import LabelPolicy, Waiver
 
 Strings = tuple[tuple[str, str], ...]
 
@@ -274,6 +275,8 @@ class Plan:
     places: Mapping[str, Origin] = field(
         default_factory=dict, compare=False
     )  # dotted key -> where it stands, for checks
+    policy: LabelPolicy | None = field(default=None, compare=False)
+    waivers: tuple[Waiver, ...] = field(default=(), compare=False)
 
     @property
     def is_index(self) -> bool:

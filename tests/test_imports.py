@@ -27,7 +27,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "findings": FOUNDATION,
     "events": FOUNDATION,
     "oci": FOUNDATION,
-    "plan": FOUNDATION | {"oci"},
+    # What people demand of labels, and what they let pass.
+    "policy": {"findings"},
+    "plan": FOUNDATION | {"oci", "policy"},
     # Where the JSON Schemas are, in a wheel and in a checkout.
     "schema_files": FOUNDATION,
     # Copies an image between any reader and any sink.
@@ -47,11 +49,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Base images, and the documents of a plan over them.
     "bases": FOUNDATION | {"oci", "plan", "graph", "image"},
     "assembly": FOUNDATION | {"oci", "plan", "image", "bases"},
-    **{name: FOUNDATION | {"oci", "plan", "graph", "schema_files"} for name in STAR},
+    **{name: FOUNDATION | {"oci", "policy", "plan", "graph", "schema_files"} for name in STAR},
     # Where all of them are joined, a verb a module; and its table of contents.
     "recipes": FOUNDATION
     | STAR
-    | {"oci", "plan", "graph", "transfer", "borrowing", "bases", "assembly", "tree", "differences", "report"},
+    | {"oci", "policy", "plan", "graph", "transfer", "borrowing", "bases", "assembly", "tree", "differences", "report"},
     "api": FOUNDATION
     | STAR
     | {"oci", "plan", "schema_files", "graph", "assembly", "recipes"}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ocibuild.errors import OcibuildError
 from ocibuild.findings import Place
 from ocibuild.plan import Origin
+from ocibuild.spec.complaints import Complaint
 from ocibuild.spec.ledger import Ledger
 from ocibuild.spec.nodes import MapNode, Path, ScalarNode, key_span_of, span_of, walk
 from ocibuild.spec.scope import Scope
@@ -19,6 +20,8 @@ from ocibuild.spec.values import Value, evaluate, is_template
 # What may differ from platform to platform; everything else is said once for the whole image.
 PLATFORM_KEYS = ("base", "config", "labels", "layers", "unset")
 PLATFORM_ANNOTATIONS = ("manifest", "manifest-descriptor")
+# What says nothing of the image, and so has no templates.
+AS_WRITTEN = ("vars", "policy", "waivers")
 
 
 @dataclass(slots=True)
@@ -44,6 +47,12 @@ class Document:
         """Where everything stands, by dotted key (`layers.0.foreign.urls`)."""
         return {".".join(map(str, path)): self.source.origin(node.span) for path, node in walk(self.root) if path}
 
+    def enter(self, complaints: Iterable[Complaint]) -> None:
+        """Enters what breaks the schema."""
+        for one in complaints:
+            place = self.key_place(one.path) if one.at_key else self.place(one.path)
+            self.ledger.add(one.rule, one.message, place, one.hint)
+
     def is_broken(self, path: Path) -> bool:
         """Whether the value at `path`, or one around it, was complained about already."""
         return any(path[:length] in self.broken for length in range(len(path) + 1))
@@ -58,14 +67,14 @@ def refuse_templates_in_keys(document: Document) -> None:
 
 
 def evaluate_image(document: Document, scope: Scope) -> dict[str, Value]:
-    """What the document says of the image as a whole, rendered. `vars` stays as written."""
+    """What the document says of the image as a whole, rendered; what says nothing of the image stays as written."""
     render, as_written = _renderer(document, scope), _as_written
     values: dict[str, Value] = {}
     for key, node in document.root.entries.items():
         if key == "annotations" and isinstance(node, MapNode):
             values[key] = _annotations(node, render, for_platform=False)
         elif key not in PLATFORM_KEYS:
-            values[key] = evaluate(node, (key,), as_written if key == "vars" else render)
+            values[key] = evaluate(node, (key,), as_written if key in AS_WRITTEN else render)
     return values
 
 

@@ -22,6 +22,7 @@ from ocibuild.spec.metadata import Extra, Shape, check_annotations, check_metada
 from ocibuild.spec.names import read_names
 from ocibuild.spec.nodes import Path
 from ocibuild.spec.platforms import choose_platforms, read_base, read_platforms
+from ocibuild.spec.policies import read_policy, read_waivers
 from ocibuild.spec.scope import Scope
 from ocibuild.spec.settings import read_settings, read_unset
 from ocibuild.spec.times import format_time, parse_time
@@ -70,7 +71,7 @@ def render_document(document: Document, scope: Scope, asked: tuple[str, ...]) ->
     complaints = _judge(document, head)
     foreign = [one for one in complaints if one.rule == "spec-api-version" and one.path]
     if foreign:  # another program's file, or a later format: nothing else we could say of it is of use
-        _enter(document, foreign)
+        document.enter(foreign)
         return None
     declared = read_platforms(View(document, without(head, _unusable(complaints))))
     judged: list[tuple[Value, Value]] = []
@@ -105,6 +106,8 @@ def read_plan(rendering: Rendering, overrides: Overrides, epoch: int | None) -> 
         index_descriptor_annotations=read_annotations(first, "index-descriptor", shape, extra),
         origin=first.origin,
         places=document.origins(),
+        policy=read_policy(first),
+        waivers=read_waivers(first),
     )
 
 
@@ -162,7 +165,7 @@ def _usable(document: Document, values: Value, judged: list[tuple[Value, Value]]
         if known == values:
             return usable
     complaints = _judge(document, values)
-    _enter(document, complaints)
+    document.enter(complaints)
     usable = without(values, [*_unusable(complaints), *document.broken])
     judged.append((values, usable))
     return usable
@@ -177,9 +180,3 @@ def _judge(document: Document, values: Value) -> list[Complaint]:
 
 def _unusable(complaints: list[Complaint]) -> list[Path]:
     return [one.path for one in complaints if not one.usable]
-
-
-def _enter(document: Document, complaints: list[Complaint]) -> None:
-    for one in complaints:
-        place = document.key_place(one.path) if one.at_key else document.place(one.path)
-        document.ledger.add(one.rule, one.message, place, one.hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ocibuild.spec.document import AS_WRITTEN
 from ocibuild.spec.nodes import Path
 from ocibuild.spec.plans import Rendering
 from ocibuild.spec.values import Value
@@ -15,12 +16,11 @@ _DIRECTORY_DEPTH = 5  # layers, index, files, index, directory
 
 
 def resolved_documents(rendering: Rendering) -> list[dict[str, Any]]:
-    """The document without its `vars`; one for each platform where they differ."""
+    """What the document says of the image; one for each platform where that differs."""
     documents: list[dict[str, Any]] = []
     names: list[list[str]] = []
     for rendered in rendering.platforms:
-        document = _plain(rendered.spec.value, ())
-        document.pop("vars", None)
+        document = _plain({key: value for key, value in rendered.spec.value.items() if key not in AS_WRITTEN}, ())
         if document in documents:
             names[documents.index(document)].append(str(rendered.platform))
         else:

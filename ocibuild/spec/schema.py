@@ -27,9 +27,9 @@ _OR_TEMPLATE = r"|\{[{%]"
 _TEMPLATE = {"$ref": "#/definitions/template"}
 
 
-def breaches_of(document: Value) -> list[Breach]:
-    """Every breach of the spec's schema in a rendered document."""
-    return [_breach(error) for error in _validator().iter_errors(document)]
+def breaches_of(document: Value, definition: str | None = None) -> list[Breach]:
+    """Every breach of the spec's schema, or of one of its definitions, in a rendered document."""
+    return [_breach(error) for error in _validator(definition).iter_errors(document)]
 
 
 def _breach(error: Any) -> Breach:
@@ -46,13 +46,14 @@ def _breach(error: Any) -> Breach:
     )
 
 
-@lru_cache(maxsize=1)
-def _validator() -> Validator:
+@lru_cache(maxsize=2)
+def _validator(definition: str | None) -> Validator:
     raw = json.loads(schema_text(SPEC))
     checker = Draft7Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "boolean": _is_boolean})
     keywords = {"const": _const, "minimum": _minimum, "maximum": _maximum}
     kind: type[Validator] = extend(Draft7Validator, keywords, type_checker=checker)  # type: ignore[no-untyped-call]
-    return kind(_compile(raw, raw["definitions"]))
+    schema = raw["definitions"][definition] if definition else raw
+    return kind(_compile(schema, raw["definitions"]))
 
 
 def _compile(schema: Any, definitions: Schema) -> Any:

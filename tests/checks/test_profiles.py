@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
-from ocibuild.checks.profiles import PROFILES, profile_for, profile_named
+from ocibuild.checks.profiles import NO_LIMITS, PROFILES, Profile, profile_for, profile_named
 from ocibuild.errors import UsageError
 
 
@@ -12,9 +14,18 @@ from ocibuild.errors import UsageError
     ("host", "name"),
     [
         ("ghcr.io", "ghcr"),
-        ("docker.io", "generic"),
+        ("docker.io", "dockerhub"),
+        ("123456789012.dkr.ecr.eu-central-1.amazonaws.com", "ecr"),
+        ("public.ecr.aws", "ecr-public"),
+        ("europe-docker.pkg.dev", "gar"),
+        ("octocat.azurecr.io", "acr"),
+        ("quay.io", "quay"),
+        ("registry.gitlab.com", "gitlab"),
         ("localhost:5000", "generic"),
         ("ghcr.io.example.org", "generic"),
+        ("azurecr.io", "generic"),
+        ("a.b.azurecr.io", "generic"),
+        ("quay.io:443\n", "generic"),
     ],
 )
 def test_the_host_decides(host: str, name: str) -> None:
@@ -31,10 +42,16 @@ def test_the_limits_of_ghcr() -> None:
 def test_an_unknown_name_is_told_the_known_ones() -> None:
     with pytest.raises(UsageError, match="no registry profile 'ghrc'") as caught:
         profile_named("ghrc")
-    assert caught.value.hint == "profiles are: ghcr, generic"
+    names = "ghcr, dockerhub, ecr, ecr-public, gar, acr, quay, gitlab, harbor, lambda, generic"
+    assert caught.value.hint == f"profiles are: {names}"
 
 
-def test_every_profile_says_where_its_limits_are_from_and_when() -> None:
+def test_every_limit_says_where_it_is_from_and_when() -> None:
     assert len({profile.name for profile in PROFILES}) == len(PROFILES)
+    neutral = Profile("neutral", (), layers=None)
     for profile in PROFILES:
-        assert "20" in profile.source, profile
+        limits = {field.name for field in fields(profile)} - set(NO_LIMITS)
+        own = {name for name in limits if getattr(profile, name) != getattr(neutral, name)} | {"manifest_size"}
+        sources = dict(profile.sources)
+        assert set(sources) == own, profile.name
+        assert all("(202" in source for source in sources.values())
