@@ -73,7 +73,7 @@ def files_of(names: list[str]) -> list[str]:
 
 
 @pytest.mark.peer("git")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(FILES, st.lists(PATTERNS, min_size=1, max_size=4))
 @example([["a", "b.txt"], ["a", "a"]], ["a/", "!a/a"])
 @example([["a", "b.txt"], ["b.txt"]], ["/*", "!/a"])
@@ -95,7 +95,7 @@ def names_of(root: Path, item: Item) -> list[str]:
         return ["x/"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(FILES, st.lists(PATTERNS, max_size=3), st.lists(PATTERNS, max_size=3))
 def test_extract_takes_what_copy_takes(paths: list[list[str]], include: list[str], exclude: list[str]) -> None:
     with tempfile.TemporaryDirectory() as directory:
