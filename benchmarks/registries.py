@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,24 +18,32 @@ _PUBLISHED = "published"
 
 
 @dataclass(frozen=True, slots=True)
-class Registry:
-    """A docker-registry on loopback, for one scenario."""
+class Registries:
+    """docker-registries on loopback, for one scenario.
 
-    host: str
+    Every push gets a registry of its own: skopeo remembers (in the user's cache, which it cannot be told to leave alone)
+    which repositories of a registry hold a blob, and would mount from there what we have to send.
+    """
+
+    directory: Path
+    stack: ExitStack
 
     def new_repository(self) -> str:
-        """HOST/REPOSITORY:TAG where nobody has pushed."""
-        return f"{self.host}/{secrets.token_hex(4)}:{TAG}"
+        """HOST/REPOSITORY:TAG in a registry where nobody has pushed anything."""
+        directory = self.directory / secrets.token_hex(4)
+        directory.mkdir()
+        running = self.stack.enter_context(plain_registry(directory))
+        return f"{running.host}/{secrets.token_hex(4)}:{TAG}"
 
 
 @contextmanager
-def registry(directory: Path) -> Iterator[Registry]:
-    """Runs one until the block ends."""
-    with plain_registry(directory) as running:
-        yield Registry(running.host)
+def registries(directory: Path) -> Iterator[Registries]:
+    """Runs them until the block ends."""
+    with ExitStack() as stack:
+        yield Registries(directory, stack)
 
 
-def push_contenders(shape: str, spec: Path, layout: Path, place: Registry) -> list[Contender]:
+def push_contenders(shape: str, spec: Path, layout: Path, place: Registries) -> list[Contender]:
     """The image in `layout`, pushed by us and by skopeo: where nothing of it is, and where all of it is."""
 
     def ours(destination: str, directory: Path) -> Command:
@@ -50,7 +58,7 @@ def push_contenders(shape: str, spec: Path, layout: Path, place: Registry) -> li
     return first + [_push(f"{name}, {shape}, again", command, place, again=True) for name, command in pushers.items()]
 
 
-def _push(name: str, command: Callable[[str, Path], Command], place: Registry, *, again: bool) -> Contender:
+def _push(name: str, command: Callable[[str, Path], Command], place: Registries, *, again: bool) -> Contender:
     def prepare(directory: Path) -> Command:
         destination = place.new_repository()
         if again:
@@ -60,7 +68,7 @@ def _push(name: str, command: Callable[[str, Path], Command], place: Registry, *
     return Contender(name, prepare)
 
 
-def taking_over_contenders(tree: Corpus, place: Registry) -> list[Contender]:
+def taking_over_contenders(tree: Corpus, place: Registries) -> list[Contender]:
     """Builds of the second version of an image whose first one is in the registry, each with an empty cache and layout."""
     greeting = {"name": "version", "files": [{"text": "{{ version }}\n", "to": "/etc/version"}]}
     spec = write_spec("published", [layer(tree.source), greeting], variables={"version": {"default": "1"}})

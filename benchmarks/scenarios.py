@@ -21,7 +21,7 @@ from benchmarks.builds import (
 from benchmarks.cold import cold, cold_goals, levels
 from benchmarks.goals import linear, seconds, wall
 from benchmarks.measuring import Contender
-from benchmarks.registries import Registry, push_contenders, registry, taking_over_contenders
+from benchmarks.registries import Registries, push_contenders, registries, taking_over_contenders
 from benchmarks.scenario import Scenario, Setting
 
 MIB = 1 << 20
@@ -58,7 +58,7 @@ def published(setting: Setting) -> list[Contender]:
     """The image was built elsewhere and is in a registry; here is nothing of it. A small layer has changed."""
     tree = corpora.site_packages()
     corpora.warm(tree)
-    return taking_over_contenders(tree, _registry(setting))
+    return taking_over_contenders(tree, _registries(setting))
 
 
 def push(setting: Setting) -> list[Contender]:
@@ -68,7 +68,7 @@ def push(setting: Setting) -> list[Contender]:
     apart = [layer(tree.source, part, include=[f"/{part}*/"]) for part in parts]
     rest = layer(tree.source, "rest", exclude=[f"/{part}*/" for part in parts])
     specs = {"one layer": [layer(tree.source)], "five layers": [*apart, rest]}
-    place = _registry(setting)
+    place = _registries(setting)
     made = []
     for shape, layers in specs.items():
         name = shape.replace(" ", "-")
@@ -111,8 +111,8 @@ def _plain(name: str, *command: str | Path) -> Contender:
     return Contender(name, lambda _: command)
 
 
-def _registry(setting: Setting) -> Registry:
-    return setting.stack.enter_context(registry(setting.directory("registry")))
+def _registries(setting: Setting) -> Registries:
+    return setting.stack.enter_context(registries(setting.directory("registry")))
 
 
 SCENARIOS = (
