@@ -163,7 +163,8 @@ class _GzipUnit:
         self.finished, self.rest = False, b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        while data:
+        # At the end of a member that took several calls, zlib keeps what follows as a "tail" too, call after call.
+        while data and not self._engine.eof:
             yield self._engine.decompress(data, _OUTPUT_STEP)
             data = self._engine.unconsumed_tail
         while not self._engine.eof and (more := self._engine.decompress(b"", _OUTPUT_STEP)):

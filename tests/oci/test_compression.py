@@ -149,6 +149,13 @@ def test_large_segments_byte_by_byte_and_at_once(compression: Compression) -> No
 
 
 @pytest.mark.parametrize("compression", PACKED)
+@pytest.mark.parametrize("size", [MIB - 1, MIB, MIB + 1, 3 * MIB])
+def test_units_that_unpack_to_much_are_followed_by_others(compression: Compression, size: int) -> None:
+    stream = pack(bytes(size), compression) + pack(TEXT, compression)
+    assert read(stream, compression) == bytes(size) + TEXT
+
+
+@pytest.mark.parametrize("compression", PACKED)
 def test_an_end_at_any_place_but_between_units_is_noticed(compression: Compression) -> None:
     units = [pack(piece, compression) for piece in (TEXT, b"", b"x" * 5000)]
     stream = b"".join(units)
