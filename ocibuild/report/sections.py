@@ -47,7 +47,7 @@ def image_facts(contents: ImageContents, sums: list[LayerSums]) -> Markup:
 
 def layers(contents: ImageContents, sums: list[LayerSums]) -> Markup:
     """A row a layer, lowest first."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             together(swatch(number), f" {number}"),
             _title(layer),

@@ -21,12 +21,11 @@ from ocibuild.oci.location import parse_location
 @click.argument("image")
 @option(
     "-o",
-    "--output",
+    "--html",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE.html",
+    metavar="FILE",
     required=True,
-    envvar="OCIBUILD_REPORT_OUTPUT",
     help="The file to write.",
 )
 @option("--against", metavar="IMAGE", help="Show what differs from this image too.")
