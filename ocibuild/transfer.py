@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from ocibuild.errors import RegistryError
 from ocibuild.events import Advanced, Emit, Finished, Noted, Stage, Started
 from ocibuild.graph import Node
 from ocibuild.oci.blobs import BlobSource, ImageReader, ImageSink, Outcome
@@ -16,6 +17,8 @@ from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest
 from ocibuild.oci.documents import Manifest
 from ocibuild.oci.media_type import is_foreign
+
+_BLOB_UNKNOWN = {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"}  # distribution-spec, error codes 1 and 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def transfer(root: Node, reader: ImageReader, sink: ImageSink, names: Sequence[s
         manner.emit(Noted(f"layer {digest.short} is not distributable: it stays where its URLs point"))
     outcomes = put_blobs(blobs_of(root), reader, sink, manner)
     for node in root.walk():
-        _put_manifest(node, sink, manner.emit)
+        _put_manifest(node, reader, sink, manner)
     put_names(root, sink, names, manner.emit)
     return Transferred(outcomes)
 
@@ -123,11 +126,27 @@ def _counted(opener: Callable[[], Iterator[bytes]], task: str, emit: Emit) -> It
         yield chunk
 
 
-def _put_manifest(node: Node, sink: ImageSink, emit: Emit) -> None:
-    task = str(node.descriptor.digest)
-    emit(Started(task, Stage.MANIFEST, node.descriptor.digest.short, node.descriptor.size))
-    outcome = sink.put_manifest(node.descriptor, node.document.raw)
-    emit(Finished(task, outcome.value, node.descriptor.size))
+def _put_manifest(node: Node, reader: ImageReader, sink: ImageSink, manner: Manner) -> None:
+    task, raw = str(node.descriptor.digest), node.document.raw
+    manner.emit(Started(task, Stage.MANIFEST, node.descriptor.digest.short, node.descriptor.size))
+    try:
+        outcome = sink.put_manifest(node.descriptor, raw)
+    except RegistryError as error:
+        if not _BLOB_UNKNOWN & set(error.codes) or not isinstance(node.document, Manifest):
+            raise
+        _put_again(node, reader, sink, manner)
+        outcome = sink.put_manifest(node.descriptor, raw)
+    manner.emit(Finished(task, outcome.value, node.descriptor.size))
+
+
+def _put_again(node: Node, reader: ImageReader, sink: ImageSink, manner: Manner) -> None:
+    """Send the blobs of a manifest once more: a registry collected them as garbage, after it had said that it holds them
+    (korifi#2381)."""
+    manner.emit(
+        Noted(f"the registry has lost blobs of {node.descriptor.digest.short}: they are sent again", warning=True)
+    )
+    for blob in blobs_of(node):
+        put_blob(replace(_on_offer(blob, reader), is_lost=True), sink, manner)
 
 
 def _all(work: Callable[[Descriptor], Outcome], blobs: Sequence[Descriptor], jobs: int) -> list[Outcome]:

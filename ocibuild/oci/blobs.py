@@ -61,11 +61,15 @@ class ImageReader(BlobReader, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BlobSource:
-    """A blob on offer: its descriptor, how to open its bytes (again after a failure), and where a registry could mount it from."""
+    """A blob on offer: its descriptor, how to open its bytes (again after a failure), and where a registry could mount it from.
+
+    `is_lost` says that the place only seems to hold it, and has to be given its bytes.
+    """
 
     descriptor: Descriptor
     open: Callable[[], Iterator[bytes]]
     origins: Sequence[Reference] = ()
+    is_lost: bool = False
 
 
 class ImageSink(Protocol):

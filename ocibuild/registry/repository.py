@@ -117,7 +117,7 @@ class Repository:
         """Make the repository hold a blob: nothing is sent if it does already, or can take it from another repository."""
         digest = source.descriptor.digest
         with self._lock:
-            future = self._blobs.get(digest)
+            future = None if source.is_lost else self._blobs.get(digest)
             is_ours = future is None
             if future is None:
                 future = self._blobs[digest] = Future()

@@ -34,9 +34,9 @@ class Upload:
         self._source = source
         self._meter = _Meter(host, str(source.descriptor.digest))
         self._ways = Ways(host.upload_strategy)
-        self._is_doubtful = True
+        self._is_doubtful = not source.is_lost
         self._session = Session("")
-        self._mount_from = _mountable(source, host, client.push.reference)
+        self._mount_from = None if source.is_lost else _mountable(source, host, client.push.reference)
 
     def run(self) -> Outcome:
         """Make the repository hold the blob."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ocibuild import api
-from ocibuild.errors import AuthError, FindingsError, IntegrityError
+from ocibuild.errors import AuthError, FindingsError, IntegrityError, RegistryError
 from ocibuild.events import Stage
 from ocibuild.oci.blobs import Outcome
 from ocibuild.oci.codec import encode
@@ -196,6 +196,25 @@ def test_a_refused_blob_leaves_no_manifest_and_no_tag(desk: Desk, fake_registry:
         desk.push()
     assert fake_registry.count("PUT", MANIFESTS) == 0
     assert ("app", "failed") in desk.done(Stage.SEND)
+
+
+def test_a_blob_that_a_registry_loses_is_sent_again(desk: Desk, fake_registry: FakeRegistry) -> None:
+    """Garbage collection between HEAD and PUT: the registry itself says which manifest it cannot take."""
+    desk.build(for_registry(fake_registry))
+    fake_registry.on("PUT", MANIFESTS).reply(error(400, "MANIFEST_BLOB_UNKNOWN"))
+    (pushed,) = desk.push()
+    assert fake_registry.tags("team/app") == {"v1": str(pushed.reference.digest)}
+    bodies = [record.body_digest for record in fake_registry.requests("PUT", SESSIONS, status=201)]
+    assert len(bodies) == 2 * len(set(bodies)) == 4
+    assert any("they are sent again" in warning for warning in desk.warnings)
+
+
+def test_a_registry_that_keeps_losing_blobs_is_given_up(desk: Desk, fake_registry: FakeRegistry) -> None:
+    desk.build(for_registry(fake_registry))
+    fake_registry.on("PUT", MANIFESTS, times=None).reply(error(400, "MANIFEST_BLOB_UNKNOWN"))
+    with pytest.raises(RegistryError):
+        desk.push()
+    assert fake_registry.count("PUT", MANIFESTS) == 2
 
 
 def test_a_blob_that_was_damaged_on_the_disk_is_noticed(desk: Desk, fake_registry: FakeRegistry) -> None:
