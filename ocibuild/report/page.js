@@ -168,7 +168,7 @@ class Browser {
     this.directory = directory;
     const wanted = this.search.value.trim().toLowerCase();
     const shown = wanted ? this.found(wanted) : this.inside(directory);
-    this.map.style.display = wanted ? "none" : "";
+    for (const part of [this.map, this.way]) part.style.display = wanted ? "none" : "";
     this.way.replaceChildren(...this.files.way(directory).map((node, place, all) => this.step(node, place === all.length - 1)));
     this.rows.replaceChildren(...shown.slice(0, ROWS).map((node) => this.row(node, wanted)));
     const rest = shown.length > ROWS ? `, the first ${ROWS} are shown` : "";
@@ -210,7 +210,7 @@ class Browser {
   row(node, isFound) {
     const files = this.files, [mode, owner, layer, mark, extras] = files.kind(node);
     const name = isFound ? visible(files.path(node)) : files.name(node) + (files.isDirectory(node) ? "/" : "");
-    const label = element("td", {});
+    const label = element("td", { class: "value" });
     if (files.isDirectory(node)) {
       const button = element("button", { type: "button" }, name);
       button.addEventListener("click", () => this.enter(node));
@@ -220,7 +220,7 @@ class Browser {
     if (extras) label.append(element("span", { class: "hint" }, "  " + visible(extras)));
     return element("tr", {}, this.sign(mark), label,
       element("td", { class: "number" }, humanSize(files.isDirectory(node) ? files.total[node] : mode[0] === "h" ? 0 : files.columns.size[node])),
-      this.share(node), element("td", {}, element("code", {}, mode)), element("td", {}, owner),
+      isFound ? element("td", {}) : this.share(node), element("td", { class: "short" }, element("code", {}, mode)), element("td", { class: "short" }, owner),
       element("td", {}, element("span", { class: "swatch layer" + ((layer - 1) % COLOURS), "aria-hidden": "true" }), " " + layer));
   }
 

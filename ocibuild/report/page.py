@@ -63,7 +63,9 @@ def _image(contents: ImageContents, report: Report, *, is_first: bool) -> Markup
     found = contents.difference
     marks = {change.path: "+" if change.before is None else "~" for change in found.files} if found else {}
     parts = (
-        tag("p", tag("code", str(image.node.descriptor.digest)), class_="digest"),
+        tag("p", tag("code", str(image.node.descriptor.digest)), class_="digest")
+        if image.node is not report.root
+        else "",
         sections.image_facts(contents, sums),
         sections.difference(found, report.against) if found and report.against else "",
         sections.layers(contents, sums),

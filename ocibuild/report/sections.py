@@ -40,7 +40,7 @@ def image_facts(contents: ImageContents, sums: list[LayerSums]) -> Markup:
             ("layers", str(len(sums))),
             ("files", f"{sum(one.files for one in sums):,}"),
             ("covered by later layers", human_size(covered)),
-            ("created", str(contents.image.config.document.get("created", "unknown"))),
+            ("created", str(contents.image.config.document.get("created", "unknown")).partition("T")[0]),
         )
     )
 
@@ -82,7 +82,7 @@ def config(contents: ImageContents) -> Markup:
 def annotation_table(levels: Iterable[tuple[str, Mapping[str, str]]], *, level: int = 3) -> Markup:
     """Annotations and labels by the document that carries them."""
     rows: list[tuple[str, ...]] = [
-        (name, tag("code", key), value) for name, values in levels for key, value in sorted(values.items())
+        (name, tag("code", key), _value(value)) for name, values in levels for key, value in sorted(values.items())
     ]
     if not rows:
         return section("Annotations", tag("p", "There are none."), level=level)
@@ -137,11 +137,15 @@ def difference(found: ImageDifference, against: str) -> Markup:
 def value_changes(changes: tuple[ValueChange, ...]) -> Markup:
     """Settings and annotations that are other than before."""
     rows: list[tuple[str, ...]] = [
-        (_sign(change.status), change.level, tag("code", change.key), change.before or "", change.after or "")
+        (_sign(change.status), change.level, tag("code", change.key), _value(change.before), _value(change.after))
         for change in changes
     ]
     heads = ("", "level", "key", "before", "now")
     return table(heads, rows, label="Settings and annotations that differ") if rows else Markup("")
+
+
+def _value(text: str | None) -> Markup:
+    return tag("span", text or "", class_="value")
 
 
 def _file_changes(found: ImageDifference) -> Markup:
