@@ -54,8 +54,10 @@ def segments(members: Iterable[Entry]) -> Iterator[Segment]:
     archives = _ArchiveContents()
     for member in members:
         block = header(member)
-        cutter.add(block)
-        if member.size:
+        if isinstance(member.content, FileContent) and 0 < member.size < SEGMENT_SIZE:  # nearly all of most layers
+            cutter.add_small(block, member.content, member.size)
+        else:
+            cutter.add(block)
             for piece in _pieces(member.content, member.size, archives):
                 cutter.add_content(piece)
                 if cutter.position_in_file % SEGMENT_SIZE == 0:
@@ -81,6 +83,12 @@ class _Cutter:
         self.size += len(block)
         self.position_in_file = 0
 
+    def add_small(self, block: bytes, content: FileContent, size: int) -> None:
+        """Append a file that is smaller than a segment, as a whole."""
+        start = self.size + len(block)
+        self._parts += ((self.size, block), (start, FilePart(content, 0, size)))
+        self.size = start + size + padding(size)
+
     def add_content(self, piece: bytes | FilePart) -> None:
         length = len(piece) if isinstance(piece, bytes) else piece.length
         self._parts.append((self.size, piece))
@@ -104,6 +112,8 @@ def _is_cut(path: bytes, size: int) -> bool:
 
 def _pieces(content: Content, size: int, archives: _ArchiveContents) -> Iterator[bytes | FilePart]:
     """The content of a file in pieces that end where a segment may."""
+    if not size:
+        return
     if isinstance(content, FileContent):
         for offset in range(0, size, SEGMENT_SIZE):
             yield FilePart(content, offset, min(SEGMENT_SIZE, size - offset))
