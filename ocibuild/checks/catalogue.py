@@ -4,13 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocibuild.checks import image_rules, label_limits
+from ocibuild.checks import (
+    features,
+    image_rules,
+    label_keys,
+    label_licenses,
+    label_limits,
+    label_links,
+    label_policy,
+    label_values,
+    secrets,
+    spec_config,
+    spec_layers,
+    spec_names,
+    waivers,
+)
 from ocibuild.checks.rule import Rule, Scope
 from ocibuild.errors import UsageError
 
 RULES: tuple[Rule[Any], ...] = (
+    *label_keys.RULES,
+    *label_links.RULES,
     *label_limits.LIMIT_RULES,
+    *label_licenses.RULES,
+    *label_values.RULES,
+    *label_policy.RULES,
+    *secrets.LABEL_RULES,
+    *spec_names.RULES,
+    *secrets.RULES,
+    *spec_config.RULES,
+    *spec_layers.RULES,
+    *features.RULES,
     *image_rules.RULES,
+    *waivers.RULES,
 )
 
 

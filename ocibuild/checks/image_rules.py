@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ocibuild.checks.features import RULES as FEATURE_RULES
+from ocibuild.checks.features import Environment, Feature, LayerCount
 from ocibuild.checks.label_limits import LIMIT_RULES
 from ocibuild.checks.labels import Label, LabelSet
 from ocibuild.checks.profiles import Profile
@@ -37,6 +39,28 @@ class ImageUnderCheck:
             for number, layer in enumerate(manifest.layers, 1):
                 yield f"layer {number} of {title_of(node)} ({layer.digest.short})", layer
 
+    def layer_counts(self) -> Iterator[LayerCount]:
+        """The number of layers of each platform."""
+        for node, manifest in self.root.manifests():
+            if is_runnable(node):
+                yield LayerCount(f"the image {title_of(node)}", len(manifest.layers), self.place)
+
+    def environments(self) -> Iterator[Environment]:
+        """The environment of each config."""
+        for config in self.configs.values():
+            names = tuple(str(pair).partition("=")[0] for pair in config.settings.get("Env") or ())
+            yield Environment(names, config.platform.os == "windows", self.place)
+
+    def features(self) -> Iterator[Feature]:
+        """What not every registry and runtime takes."""
+        if isinstance(self.root.document, Index):
+            yield Feature("index", "the image is an index", self.place)
+        for config in self.configs.values():
+            yield Feature("os", f"the image is for {config.platform}", self.place, config.platform.os)
+        for subject, layer in self.layers():
+            if layer.media_type.endswith(("+zstd", ".zstd")):
+                yield Feature("zstd", f"{subject} is packed with zstd", self.place)
+
     def label_sets(self) -> Iterator[LabelSet]:
         """The annotations of every document, children first, then the labels of every config."""
         for node in self.root.walk():
@@ -54,7 +78,7 @@ class ImageUnderCheck:
 def check_image(image: ImageUnderCheck) -> tuple[Finding, ...]:
     """What the image cannot be pushed with, each fault once."""
     texts = [finding for labels in image.label_sets() for finding in judge(LIMIT_RULES, labels)]
-    return tuple(dict.fromkeys((*judge(LAYER_RULES, image), *texts, *judge(DOCUMENT_RULES, image))))
+    return tuple(dict.fromkeys((*judge(LAYER_RULES, image), *texts, *judge(DOCUMENT_RULES + TARGET_RULES, image))))
 
 
 def title_of(node: Node) -> str:
@@ -153,3 +177,5 @@ DOCUMENT_RULES: tuple[Rule[ImageUnderCheck], ...] = (
     Rule("manifest-too-large", Severity.ERROR, "A manifest exceeds what registries take", _IMAGE, _manifest_too_large),
 )
 RULES = (*LAYER_RULES, *DOCUMENT_RULES)
+# What a push refuses of the rules that are for specs too.
+TARGET_RULES = tuple(rule for rule in FEATURE_RULES if rule.severity is Severity.ERROR)

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ocibuild.checks.profiles import Profile
+from ocibuild.checks.rule import Fault
 from ocibuild.findings import Place
+from ocibuild.policy import LabelPolicy
 
 PREFIX = "org.opencontainers.image."
+LABELS = "labels"  # the level of an image's config
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class LabelSet:
     """What one document carries. `level` is what messages call it: "labels", "index annotations" and so on.
 
     `place` is where something that is missing would have to be added. A set is `complete` if what it does not hold is not
-    there either: what a base image adds is not known.
+    there either, which holds for the labels of a spec but not for what a workflow adds. `broken` is what could not be read.
     """
 
     level: str
@@ -41,6 +44,8 @@ class LabelSet:
     place: Place
     profile: Profile
     complete: bool = True
+    policy: LabelPolicy | None = None
+    broken: tuple[Fault, ...] = ()
 
     def get(self, key: str) -> Label | None:
         """The entry of this key; the last, which wins, if there are several."""

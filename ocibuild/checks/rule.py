@@ -14,11 +14,12 @@ Subject = TypeVar("Subject")
 
 
 class Scope(StrEnum):
-    """What a rule looks at: a spec, the labels or annotations of anything, an image that is built."""
+    """What a rule looks at: a spec, the labels or annotations of anything, an image that is built, a waiver."""
 
     SPEC = "spec"
     LABELS = "labels"
     IMAGE = "image"
+    WAIVER = "waiver"
 
 
 @dataclass(frozen=True, slots=True)

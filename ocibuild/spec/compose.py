@@ -86,7 +86,7 @@ class _Composer:
     def _scalar(self, event: Any) -> None:
         self._check_tag(event)
         plain = not event.style and event.tag is None
-        node = ScalarNode(event.value, plain, _span(event))
+        node = ScalarNode(event.value, plain, self._span(event))
         self._place(node, _VALUE_COST + len(node.text), event.anchor)
 
     def _start(self, event: Any) -> None:
@@ -95,17 +95,17 @@ class _Composer:
             raise self._refuse_key(event)
         if len(self._stack) >= DEPTH_LIMIT:
             message = f"values are nested more than {DEPTH_LIMIT} levels deep"
-            raise self._refuse("spec-too-deep", message, _span(event), "no spec needs more than ten")
-        self._stack.append(_Open(_span(event), event.anchor, isinstance(event, yaml.MappingStartEvent)))
+            raise self._refuse("spec-too-deep", message, self._span(event), "no spec needs more than ten")
+        self._stack.append(_Open(self._span(event), event.anchor, isinstance(event, yaml.MappingStartEvent)))
 
     def _end(self, event: Any) -> None:
         done = self._stack.pop()
-        span = Span(done.span.start, max(done.span.end, event.end_mark.index))
+        span = self._source.span(done.span.start, max(done.span.end, event.end_mark.index))
         node = MapNode(done.entries, done.key_spans, span) if done.is_map else ListNode(tuple(done.items), span)
         self._place(node, done.cost, done.anchor)
 
     def _alias(self, event: Any) -> None:
-        name, span = event.anchor, _span(event)
+        name, span = event.anchor, self._span(event)
         if any(frame.anchor == name for frame in self._stack):
             message = f"`*{name}` stands inside the value that it names"
             raise self._refuse("spec-recursive-alias", message, span, "name a value that ends before it")
@@ -152,11 +152,11 @@ class _Composer:
     def _enter(self, frame: _Open, key: ScalarNode, value: Node) -> None:
         if key.text == "<<" and key.plain:
             hint = "repeat the keys, or use an alias for a whole value"
-            self._ledger.add("spec-merge-key", "merge keys (`<<`) are not supported", self._at(key.span), hint)
+            self._ledger.add("spec-merge-key", "merge keys (`<<`) are not supported", key.span.place, hint)
         elif key.text in frame.entries:
-            line = self._at(frame.key_spans[key.text]).line
+            line = frame.key_spans[key.text].place.line
             message = f"the key `{key.text}` is here a second time, after line {line}"
-            self._ledger.add("spec-duplicate-key", message, self._at(key.span), "keep one of the two")
+            self._ledger.add("spec-duplicate-key", message, key.span.place, "keep one of the two")
         else:
             frame.entries[key.text] = value
             frame.key_spans[key.text] = key.span
@@ -166,7 +166,7 @@ class _Composer:
             return
         tag = event.tag.replace("tag:yaml.org,2002:", "!!")
         hint = "remove it: every value is taken as written, and has the type that its key asks for"
-        self._ledger.add("spec-tag", f"the tag `{tag}` is not supported", self._at(_span(event)), hint)
+        self._ledger.add("spec-tag", f"the tag `{tag}` is not supported", self._span(event).place, hint)
 
     def _refuse_key(self, event: Any) -> SpecError:
         text = self._source.text
@@ -174,20 +174,16 @@ class _Composer:
             return self._refuse(
                 "spec-unquoted-template",
                 "a template that begins a value has to be quoted, or YAML takes `{` for a map",
-                Span(event.start_mark.index - 1, event.end_mark.index),
+                self._source.span(event.start_mark.index - 1, event.end_mark.index),
                 'write "{{ ... }}" with the quotes',
             )
-        return self._refuse("spec-key-not-text", "a key has to be text", _span(event), "quote it if it is text")
+        return self._refuse("spec-key-not-text", "a key has to be text", self._span(event), "quote it if it is text")
 
     def _refuse(self, rule: str, message: str, span: Span, hint: str | None = None) -> SpecError:
-        return SpecError(message, (Finding(rule, message, self._at(span), hint),))
+        return SpecError(message, (Finding(rule, message, span.place, hint),))
 
-    def _at(self, span: Span) -> Any:
-        return self._source.place(span)
-
-
-def _span(event: Any) -> Span:
-    return Span(event.start_mark.index, event.end_mark.index)
+    def _span(self, event: Any) -> Span:
+        return self._source.span(event.start_mark.index, event.end_mark.index)
 
 
 # libyaml's words -> what they mean for the writer of the file, and how to mend it. The first that fits is used.
@@ -228,7 +224,7 @@ def _syntax_error(source: Source, error: yaml.MarkedYAMLError) -> SpecError:
         mark = error.context_mark
     offset = mark.index if mark is not None else 0
     message, hint = _in_our_words(problem, source.text[offset : offset + 1])
-    finding = Finding("spec-yaml-syntax", message, source.place(Span(offset, offset + 1)), hint)
+    finding = Finding("spec-yaml-syntax", message, source.span(offset, offset + 1).place, hint)
     return SpecError(message, (finding,))
 
 

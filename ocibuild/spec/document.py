@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 
 from ocibuild.errors import OcibuildError
 from ocibuild.findings import Place
@@ -21,31 +22,53 @@ from ocibuild.spec.values import Value, evaluate, is_template
 PLATFORM_KEYS = ("base", "config", "labels", "layers", "unset")
 PLATFORM_ANNOTATIONS = ("manifest", "manifest-descriptor")
 # What says nothing of the image, and so has no templates.
-AS_WRITTEN = ("vars", "policy", "waivers")
+AS_WRITTEN = ("extends", "matrix", "vars", "policy", "waivers")
 
 
 @dataclass(slots=True)
 class Document:
-    """A document of a source. `broken` are the paths of values that no template could give."""
+    """A document of a source, for one combination of the values in its `matrix`.
+
+    `inherited` are the sources that it extends: `root` is what they and the document say together. `read` are the further
+    files that decide on the image. `broken` are the paths of values that no template could give.
+    """
 
     source: Source
     root: MapNode
     ledger: Ledger
+    inherited: tuple[Source, ...] = ()
+    matrix: Mapping[str, str] = field(default_factory=dict)
+    read: set[FilePath] = field(default_factory=set)
     budget: Budget = field(default_factory=Budget)
     broken: set[Path] = field(default_factory=set)
 
+    @property
+    def directory(self) -> FilePath:
+        """Where the spec is: what its paths are relative to, those that are inherited too."""
+        return FilePath(self.source.name).absolute().parent
+
+    @property
+    def files(self) -> tuple[FilePath, ...]:
+        """Everything that was read so far to know what the document says."""
+        names = (source.name for source in (self.source, *self.inherited))
+        return tuple(sorted({FilePath(name).absolute() for name in names} | self.read))
+
+    def source_of(self, origin: Origin) -> Source:
+        """The source that an origin is in."""
+        return next((each for each in self.inherited if each.name == origin.file), self.source)
+
     def place(self, path: Path) -> Place:
-        return self.source.place(span_of(self.root, path))
+        return span_of(self.root, path).place
 
     def key_place(self, path: Path) -> Place:
-        return self.source.place(key_span_of(self.root, path))
+        return key_span_of(self.root, path).place
 
     def origin(self, path: Path) -> Origin:
-        return self.source.origin(span_of(self.root, path))
+        return span_of(self.root, path).origin
 
     def origins(self) -> dict[str, Origin]:
         """Where everything stands, by dotted key (`layers.0.foreign.urls`)."""
-        return {".".join(map(str, path)): self.source.origin(node.span) for path, node in walk(self.root) if path}
+        return {".".join(map(str, path)): node.span.origin for path, node in walk(self.root) if path}
 
     def enter(self, complaints: Iterable[Complaint]) -> None:
         """Enters what breaks the schema."""
@@ -103,25 +126,25 @@ def complain(document: Document, path: Path, error: TemplateError | OcibuildErro
     if isinstance(error, OcibuildError):
         document.ledger.add("spec-template-failed", error.what, document.place(path), error.hint)
     else:
-        complain_in(document.ledger, document.source, span_of(document.root, path), error)
+        complain_in(document.ledger, span_of(document.root, path), error)
 
 
-def complain_in(ledger: Ledger, source: Source, within: Span, error: TemplateError) -> None:
-    """Enters `error`, and what was met with it, at their places within a part of `source`."""
+def complain_in(ledger: Ledger, within: Span, error: TemplateError) -> None:
+    """Enters `error`, and what was met with it, at their places within a part of a source."""
     for one in (error, *error.further):
         if not one.silent:
-            ledger.add(one.rule, one.message, source.place(locate(source, within, one)), one.hint)
+            ledger.add(one.rule, one.message, locate(within, one).place, one.hint)
 
 
-def locate(source: Source, within: Span, fault: TemplateError) -> Span:
+def locate(within: Span, fault: TemplateError) -> Span:
     """The part of `within` that `fault` means: the name, else the first expression, else all of it."""
-    text = source.text[within.start : within.end]
+    text = within.text
     name = re.escape(fault.needle or "").replace(r"\.", r"\s*\.\s*")
     pattern = rf"(?<![\w.]){name}(?!\w)" if name[:1].isalpha() or name[:1] == "_" else name
     for expression in re.finditer(r"\{[{%].*?(?:[}%]\}|\Z)", text, re.DOTALL):
         match = re.compile(pattern).search(text, expression.start(), expression.end()) if name else expression
         if match:
-            return Span(within.start + match.start(), within.start + match.end())
+            return within.source.span(within.start + match.start(), within.start + match.end())
     return within
 
 

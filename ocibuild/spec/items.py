@@ -25,7 +25,7 @@ from ocibuild.spec import paths
 from ocibuild.spec.attributes import read_attributes, read_mode
 from ocibuild.spec.document import complain_in, render_text
 from ocibuild.spec.scope import Scope
-from ocibuild.spec.source import SIZE_LIMIT, Source, Span, decode
+from ocibuild.spec.source import SIZE_LIMIT, Source, decode
 from ocibuild.spec.template_language import TemplateError
 from ocibuild.spec.view import View
 
@@ -179,8 +179,8 @@ def _render_file(view: View, around: Surroundings, path: str) -> str | None:
     try:
         return render_text(view.document, around.scope, source.text, is_file=True)
     except TemplateError as error:
-        within = Span(source.line_start(error.line or 1), len(source.text))
-        complain_in(view.document.ledger, source, within, error)
+        within = source.span(source.line_start(error.line or 1), len(source.text))
+        complain_in(view.document.ledger, within, error)
     except SpecError as error:
         view.document.ledger.take(error.findings)
     return None

@@ -26,7 +26,7 @@ _SPEC_NAME = re.compile(r"(?:.*\.)?ocibuild\.ya?ml")
 _EPOCH = "SOURCE_DATE_EPOCH"
 _VARS = "vars."
 
-__all__ = ["Facts", "Overrides", "find_specs", "load_plans", "render_specs"]
+__all__ = ["Facts", "Overrides", "find_specs", "is_spec_name", "load_plans", "read_documents", "render_specs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,11 @@ def find_specs(paths: Sequence[Path]) -> list[Path]:
             raise _refuse("spec-not-found", "there is no spec in this directory", str(path), hint)
         found.update(dict.fromkeys(specs))
     return list(found)
+
+
+def is_spec_name(name: str) -> bool:
+    """Whether a file of this name is taken for a spec where only a directory is named."""
+    return _SPEC_NAME.fullmatch(name) is not None
 
 
 def load_plans(paths: Sequence[Path], overrides: Overrides, facts: Facts) -> tuple[Plan, ...]:
@@ -90,7 +95,7 @@ def _renderings(files: list[Path], overrides: Overrides, facts: Facts, ledger: L
     sets = {name.removeprefix(_VARS): value for name, value in overrides.sets.items()}
     complete = True
     for file in files:
-        documents = _documents(file, ledger)
+        documents = read_documents(file, ledger)
         complete = complete and bool(documents)
         git = _once(facts.git, file.absolute().parent)
         for document in documents:
@@ -107,7 +112,8 @@ def _renderings(files: list[Path], overrides: Overrides, facts: Facts, ledger: L
         _check_sets(sets, declared, ledger)
 
 
-def _documents(file: Path, ledger: Ledger) -> list[Document]:
+def read_documents(file: Path, ledger: Ledger) -> list[Document]:
+    """The documents of a spec file that are maps; what is wrong with the others goes into `ledger`."""
     from ocibuild.spec.compose import compose
 
     try:
@@ -186,7 +192,7 @@ def _specs_below(directory: Path) -> Iterator[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             path = Path(folder, name)
-            if _SPEC_NAME.fullmatch(name) and path.is_file():
+            if is_spec_name(name) and path.is_file():
                 yield path
 
 

@@ -90,7 +90,7 @@ def read_plan(rendering: Rendering, overrides: Overrides, epoch: int | None) -> 
     shape = Shape(Format(first.text_of("format") or "oci"), len(rendering.platforms) > 1)
     created = _created(first, epoch)
     _check(rendering, shape, extra)
-    context = _Context(FilePath(document.source.name).absolute().parent, shape, extra, created, epoch)
+    context = _Context(document.directory, shape, extra, created, epoch)
     try:
         image, tags = read_names(first, overrides.tags)
     except SpecError as error:

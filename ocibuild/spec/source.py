@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ocibuild.errors import SpecError
@@ -19,10 +19,29 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\uf
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of a source: offsets in characters, the end not included."""
+    """A stretch of a source: offsets in characters, the end not included.
+
+    It knows its source, since a document may be merged from several (`extends`).
+    """
 
     start: int
     end: int
+    source: Source = field(repr=False)
+
+    @property
+    def place(self) -> Place:
+        """Where it begins, with the line it stands in; the caret ends with that line at the latest."""
+        return self.source.place(self)
+
+    @property
+    def origin(self) -> Origin:
+        """Where it begins, as plans remember it."""
+        return self.source.origin(self)
+
+    @property
+    def text(self) -> str:
+        """What stands there."""
+        return self.source.text[self.start : self.end]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +51,10 @@ class Source:
     name: str
     text: str
     line_starts: tuple[int, ...]
+
+    def span(self, start: int, end: int) -> Span:
+        """A stretch of this source."""
+        return Span(start, end, self)
 
     def place(self, span: Span) -> Place:
         """Where `span` begins, with the line it stands in; the caret ends with that line at the latest."""
@@ -78,7 +101,7 @@ def decode(name: str, raw: bytes) -> Source:
         raise _refuse(
             "spec-control-character",
             f"the file holds the character U+{ord(match[0]):04X}, which no text file should",
-            source.place(Span(*match.span())),
+            source.span(*match.span()).place,
             'write it as an escape in double quotes, such as "\\x07", or remove it',
         )
     return source
@@ -103,7 +126,7 @@ def _not_utf8(name: str, raw: bytes, offset: int) -> SpecError:
     message = "the file is UTF-16, not UTF-8" if utf16 else f"the byte 0x{raw[offset]:02x} is not UTF-8"
     source = source_of(name, raw.decode(errors="replace"))
     before = len(raw[:offset].decode())
-    return _refuse("spec-not-utf8", message, source.place(Span(before, before + 1)), "save the file as UTF-8")
+    return _refuse("spec-not-utf8", message, source.span(before, before + 1).place, "save the file as UTF-8")
 
 
 def _refuse(rule: str, message: str, place: Place, hint: str | None = None) -> SpecError:
