@@ -209,11 +209,12 @@ def _changes(level: str, before: Mapping[str, str], after: Mapping[str, str]) ->
 
 def settings_of(config: ImageConfig, *, times: bool = True) -> dict[str, str]:
     """A config as text by dotted names: `config.Env.PATH`, `config.Labels.NAME`, `history.0.created_by`. Without the diff_ids."""
-    document = {key: value for key, value in config.document.items() if key != "rootfs"}
-    document["history"] = dict(enumerate(config.history))
-    if isinstance(settings := document.get("config"), dict) and settings.get("Env"):
-        document["config"] = {**settings, "Env": _variables(settings["Env"])}
-    flat = dict(_flat("", document))
+    settings = _said(config.settings)
+    if "Env" in settings:
+        settings["Env"] = _variables(settings["Env"])
+    history = dict(enumerate(config.history))
+    document = _said({**config.document, "rootfs": None, "config": settings, "history": history})
+    flat = {key: text for name, value in document.items() for key, text in _flat(name, value)}
     return flat if times else {key: value for key, value in flat.items() if not _is_time(key)}
 
 
@@ -225,9 +226,14 @@ def _variables(entries: Iterable[str]) -> dict[str, str]:
     return {name: value for name, _, value in (entry.partition("=") for entry in entries)}
 
 
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+def _said(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What has a value: null and empty ones mean the same as nothing, and builders differ in which they write."""
+    return {key: value for key, value in values.items() if value not in (None, "", [], {})}
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping) and value:
         for key, child in value.items():
-            yield from _flat(f"{prefix}.{key}" if prefix else str(key), child)
-    elif prefix and value not in (None, {}, [], ""):  # which mean the same as nothing
-        yield prefix, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            yield from _flat(f"{name}.{key}", child)
+    else:
+        yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -257,7 +257,7 @@ class Browser {
     const rect = drawn("rect", { x, y, width, height, class: isFrame ? "frame" : "layer" + ((files.layer[node] - 1) % COLOURS) });
     const group = drawn("g", {}, rect, drawn("title", {}, `${visible(files.path(node))}, ${humanSize(item.size)}, layer ${files.layer[node]}`));
     if (width > 46 && height > 18) {
-      const room = Math.floor((width - 10) / 6.8);
+      const room = Math.floor((width - 10) / 7.4);
       group.append(drawn("text", { x: x + 5, y: y + 14 }, words.length > room ? words.slice(0, room - 1) + "…" : words));
     }
     if (isFrame) group.append(...this.boxes(node, { x: x + 3, y: y + 19, width: width - 6, height: height - 22 }, depth + 1));

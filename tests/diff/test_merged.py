@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from ocibuild.errors import IntegrityError
-from ocibuild.tree.limits import LIMITS, Limits
 from ocibuild.oci.digest import sha256
 from ocibuild.tree.entry import shown
 from ocibuild.tree.layer import read_layer
+from ocibuild.tree.limits import LIMITS, Limits
 from ocibuild.tree.merged import Tree
 from tests.diff.layers import Member, directory, file, hardlink, listing, symlink, tar, tree
 from tests.oracles.trees import KINDS
