@@ -1,0 +1,213 @@
+"""What can be said of specs, Dockerfiles and workflows before anything is built: every rule that needs no image, and no network."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from enum import Enum
+from pathlib import Path
+
+from ocibuild.checks.catalogue import RULES, rule_named, rules_for
+from ocibuild.checks.dockerfile.stages import dockerfile_labels
+from ocibuild.checks.labels import Label, LabelSet
+from ocibuild.checks.profiles import Profile, profile_for, profile_named
+from ocibuild.checks.rule import Fault, Rule, Scope, judge
+from ocibuild.checks.spec_subject import SpecUnderCheck
+from ocibuild.checks.waivers import comment_waivers, waive, waiver_uses
+from ocibuild.errors import SpecError, UsageError
+from ocibuild.findings import Finding, Place
+from ocibuild.policy import LabelPolicy, Waiver
+from ocibuild.recipes.lint_contents import Looker
+from ocibuild.spec.drafts import Draft, load_drafts
+from ocibuild.spec.load import Facts, Overrides, is_spec_name
+from ocibuild.spec.source import read_source
+from ocibuild.spec.workflows import BuildStep, load_workflow
+
+_DOCKERFILE = re.compile(r"(?:docker|container)file(?:\..+)?|.+\.(?:docker|container)file", re.IGNORECASE)
+_WORKFLOWS = os.path.join(".github", "workflows")
+_YAML = (".yaml", ".yml")
+
+
+class Kind(Enum):
+    """What a file is read as."""
+
+    SPEC = "spec"
+    DOCKERFILE = "Dockerfile"
+    WORKFLOW = "workflow"
+
+
+@dataclass(frozen=True, slots=True)
+class LintTerms:
+    """How to lint. `profile` None is that of each image's host; `policy` takes the place of the specs' own.
+
+    Only the rules of `select` are applied, or all if it is empty, but for those of `ignore`. UsageError for ids that are
+    none. Waivers count as of `today`.
+    """
+
+    today: date
+    profile: Profile | None = None
+    policy: LabelPolicy | None = None
+    select: frozenset[str] = frozenset()
+    ignore: frozenset[str] = frozenset()
+    overrides: Overrides = field(default_factory=Overrides)
+
+    def __post_init__(self) -> None:
+        for name in sorted(self.select | self.ignore):
+            rule_named(name)
+
+    def rules(self, scope: Scope) -> tuple[Rule[object], ...]:
+        """The rules of a scope that are to be applied."""
+        return tuple(rule for rule in rules_for(scope) if self.applies(rule.id))
+
+    def applies(self, rule: str) -> bool:
+        return rule not in self.ignore and (not self.select or rule in self.select)
+
+
+@dataclass(frozen=True, slots=True)
+class LintReport:
+    """What was found, in order of place; what was let pass, with the waiver that does; and the files that were read."""
+
+    findings: tuple[Finding, ...]
+    waived: tuple[tuple[Finding, Waiver], ...]
+    files: tuple[Path, ...]
+
+
+def lint(paths: Sequence[Path], terms: LintTerms, facts: Facts) -> LintReport:
+    """Check files, and what is in and below directories. UsageError where there is nothing to check.
+
+    Values that only a build's environment gives are left open. git is asked where a template names it and there is a checkout.
+    """
+    facts = replace(facts, git=_once_a_checkout(facts.git))
+    files = files_to_lint(paths)
+    findings: list[Finding] = []
+    waived: list[tuple[Finding, Waiver]] = []
+    for path, kind in files.items():
+        found, passed = _LINTERS[kind](path, terms, facts)
+        findings += sorted(found, key=_order)
+        waived += passed
+    return LintReport(tuple(findings), tuple(waived), tuple(files))
+
+
+def files_to_lint(paths: Sequence[Path]) -> dict[Path, Kind]:
+    """The files as given, and all specs, Dockerfiles and workflows in and below the directories, each with its kind."""
+    files: dict[Path, Kind] = {}
+    for path in paths:
+        if not path.is_dir():
+            files.setdefault(path, _kind(path) or (Kind.SPEC if path.suffix in _YAML else Kind.DOCKERFILE))
+            continue
+        found = {file: kind for file in sorted(_files_below(path)) if (kind := _kind(file)) is not None}
+        if not found:
+            hint = "name a spec, a Dockerfile or a workflow; `ocibuild init` writes a first spec"
+            raise UsageError("there is nothing to lint in this directory", where=str(path), hint=hint)
+        files.update(found)
+    return files
+
+
+def _kind(path: Path) -> Kind | None:
+    if is_spec_name(path.name):
+        return Kind.SPEC
+    if _DOCKERFILE.fullmatch(path.name):
+        return Kind.DOCKERFILE
+    is_workflow = path.suffix in _YAML and str(path.absolute().parent).endswith(_WORKFLOWS)
+    return Kind.WORKFLOW if is_workflow else None
+
+
+def _files_below(directory: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(directory):
+        folders[:] = [name for name in folders if not name.startswith(".") or name == ".github"]
+        yield from (Path(folder, name) for name in files if os.path.isfile(os.path.join(folder, name)))
+
+
+def _order(finding: Finding) -> tuple[str, int, int]:
+    place = finding.place or Place("")
+    return place.file, place.line or 0, place.column or 0
+
+
+Linted = tuple[Iterable[Finding], Sequence[tuple[Finding, Waiver]]]
+
+
+def _lint_spec(path: Path, terms: LintTerms, facts: Facts) -> Linted:
+    drafts, faults = load_drafts(path, terms.overrides, facts)
+    looker = Looker()
+    found = [one for draft in drafts for one in _judge_draft(draft, looker, terms, is_sound=not faults)]
+    blamed = {_order(finding) for finding in faults}
+    ours = tuple(dict.fromkeys(one for one in found if _order(one) not in blamed))
+    comments = comment_waivers(str(path), drafts[0].text) if drafts else ()
+    written = [waiver for draft in drafts for waiver in draft.plan.waivers]
+    applied = {rule.id for scope in (Scope.LABELS, Scope.SPEC) for rule in terms.rules(scope)} if not faults else set()
+    kept, passed = _waive(ours, (*written, *comments), applied, terms)
+    return (*faults, *kept), passed
+
+
+def _judge_draft(draft: Draft, looker: Looker, terms: LintTerms, *, is_sound: bool) -> Iterator[Finding]:
+    """What the rules have against a document; of one with faults, only its labels are judged: the rest may be cut short."""
+    plan = replace(draft.plan, policy=terms.policy or draft.plan.policy)
+    host = plan.image.host if plan.image else None
+    profile = terms.profile or (profile_for(host) if host else profile_named("generic"))
+    platforms = looker.platforms(plan)
+    spec = SpecUnderCheck(plan, draft, platforms, profile, draft.is_whole)
+    for labels in spec.label_sets():
+        yield from judge(terms.rules(Scope.LABELS), labels)
+    if is_sound:
+        yield from judge(terms.rules(Scope.SPEC), spec)
+
+
+def _lint_dockerfile(path: Path, terms: LintTerms, _facts: Facts) -> Linted:
+    try:
+        text = read_source(path).text
+    except SpecError as error:
+        return error.findings, ()
+    labels = dockerfile_labels(str(path), text, terms.profile or profile_named("generic"), terms.policy)
+    found = judge(terms.rules(Scope.LABELS), labels) if labels else ()
+    return _waive(found, comment_waivers(str(path), text), {rule.id for rule in terms.rules(Scope.LABELS)}, terms)
+
+
+def _lint_workflow(path: Path, terms: LintTerms, _facts: Facts) -> Linted:
+    steps, text, faults = load_workflow(path)
+    rules = terms.rules(Scope.LABELS)
+    sets = [labels for step in steps for labels in _label_sets(step, terms)]
+    found = tuple(dict.fromkeys(finding for labels in sets for finding in judge(rules, labels)))
+    kept, passed = _waive(found, comment_waivers(str(path), text), {rule.id for rule in rules}, terms)
+    return (*faults, *kept), passed
+
+
+def _label_sets(step: BuildStep, terms: LintTerms) -> Iterator[LabelSet]:
+    profile = terms.profile or profile_named("generic")
+    for level in dict.fromkeys(each.level for each in step.statements):
+        said = [each for each in step.statements if each.level == level]
+        entries = tuple(Label(each.key, each.value, each.place) for each in said if each.key)
+        broken = tuple(
+            Fault("this line is no `key=value`", each.place, "write `key=value`") for each in said if each.key is None
+        )
+        yield LabelSet(level, entries, step.place, profile, complete=False, policy=terms.policy, broken=broken)
+
+
+def _waive(findings: Sequence[Finding], waivers: Sequence[Waiver], applied: set[str], terms: LintTerms) -> Linted:
+    kept, passed = waive(findings, waivers, terms.today)
+    uses = waiver_uses(waivers, passed, applied, {rule.id for rule in RULES}, terms.today)
+    return (*kept, *(finding for use in uses for finding in judge(terms.rules(Scope.WAIVER), use))), passed
+
+
+_LINTERS: Mapping[Kind, Callable[[Path, LintTerms, Facts], Linted]] = {
+    Kind.SPEC: _lint_spec,
+    Kind.DOCKERFILE: _lint_dockerfile,
+    Kind.WORKFLOW: _lint_workflow,
+}
+
+
+def _once_a_checkout(git: Callable[[Path], Mapping[str, str]]) -> Callable[[Path], Mapping[str, str]]:
+    """`git`, asked once for each checkout however many specs are in it, and not at all where there is none."""
+    known: dict[Path, Mapping[str, str]] = {}
+
+    def ask(directory: Path) -> Mapping[str, str]:
+        checkout = next((one for one in (directory, *directory.parents) if (one / ".git").exists()), None)
+        if checkout is None:
+            raise UsageError("there is no git checkout here", where=str(directory))
+        if checkout not in known:
+            known[checkout] = git(checkout)
+        return known[checkout]
+
+    return ask
