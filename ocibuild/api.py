@@ -12,13 +12,16 @@ from __future__ import annotations
 
 from ocibuild import __version__ as VERSION  # noqa: N812 - a constant here
 from ocibuild.assembly import Built
-from ocibuild.checks.profiles import profile_named
+from ocibuild.checks.catalogue import RULES, rule_named
+from ocibuild.checks.profiles import NO_LIMITS, PROFILES, Profile, profile_named
+from ocibuild.checks.rule import Rule
 from ocibuild.ci.git import git_facts
 from ocibuild.differences import Difference, ImageDifference, ImageLayer, ValueChange
 from ocibuild.graph import Node
 from ocibuild.image import PlatformImage
 from ocibuild.layers.tar import WRITER
 from ocibuild.oci.location import LayoutLocation
+from ocibuild.policy import Waiver
 from ocibuild.recipes.accounts import examine, login, logout
 from ocibuild.recipes.building import Reuse, build
 from ocibuild.recipes.caching import Usage, cache_directory, prune, usage
@@ -26,6 +29,7 @@ from ocibuild.recipes.companions import Along
 from ocibuild.recipes.comparing import diff
 from ocibuild.recipes.copying import copy, tag
 from ocibuild.recipes.deleting import delete
+from ocibuild.recipes.linting import LintReport, LintTerms, lint
 from ocibuild.recipes.looking import Inspection, digest, images, inspect, tags
 from ocibuild.recipes.merging import create_index
 from ocibuild.recipes.mirroring import copy_tags
@@ -40,6 +44,7 @@ from ocibuild.schema_files import schema_text
 from ocibuild.spec.load import Facts, Overrides
 from ocibuild.spec.load import load_plans as load
 from ocibuild.spec.load import render_specs as render
+from ocibuild.spec.policies import load_policy
 from ocibuild.spec.yaml_text import as_yaml
 from ocibuild.store.naming import Entry
 from ocibuild.store.writing import write_file
@@ -53,6 +58,8 @@ DEFAULT_OUTPUT = LayoutLocation(".ocibuild/layout")
 __all__ = [  # noqa: RUF022 - in the order of use
     # specs
     "Facts", "Overrides", "as_yaml", "git_facts", "load", "render", "schema_text",
+    # checking
+    "NO_LIMITS", "PROFILES", "RULES", "LintReport", "LintTerms", "Profile", "Rule", "Waiver", "lint", "load_policy", "rule_named",
     # building
     "DEFAULT_OUTPUT", "VERSION", "WRITER", "Built", "PlatformImage", "Reuse", "build", "write_file",
     # the cache

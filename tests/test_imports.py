@@ -56,7 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"oci", "policy", "plan", "graph", "transfer", "borrowing", "bases", "assembly", "tree", "differences", "report"},
     "api": FOUNDATION
     | STAR
-    | {"oci", "plan", "schema_files", "graph", "assembly", "recipes"}
+    | {"oci", "policy", "plan", "schema_files", "graph", "assembly", "recipes"}
     | {"tree", "differences"},
     "cli": FOUNDATION | {"ocibuild", "oci", "plan", "api", "sizes"},
     "__main__": {"cli"},

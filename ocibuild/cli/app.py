@@ -24,6 +24,8 @@ COMMANDS = {
     "build": ("build", "Build images into a layout or an archive."),
     "push": ("push", "Check what was built and send it to its registry."),
     "plan": ("plan", "Show what a push would send and which tags would move."),
+    "lint": ("lint", "Check specs, Dockerfiles and workflows, before anything is built."),
+    "rules": ("rules", "List the rules of lint and verify, or explain one."),
     "cache": ("cache", "Look after the cache of builds."),
     "render": ("render", "Show specs with every template filled in."),
     "schema": ("schema", "Print the JSON Schema of specs."),
@@ -45,7 +47,7 @@ COMMANDS = {
     "logout": ("logout", "Forget the credentials for a registry."),
 }
 # The commands that need a spec, or make one; `--help` shows them first.
-BUILD_SIDE = ("init", "build", "push", "plan", "cache", "render", "schema")
+BUILD_SIDE = ("init", "build", "push", "plan", "lint", "rules", "cache", "render", "schema")
 _EPILOG = """\b
 A first image:
   ocibuild init     writes ocibuild.yaml

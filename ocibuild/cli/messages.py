@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 import click
@@ -70,15 +70,21 @@ def show_findings(findings: Iterable[Finding]) -> None:
 
 
 def show_finding(finding: Finding) -> None:
-    """One finding: place, message and rule; the source line with a caret; the hint."""
+    """One finding."""
+    for line in finding_lines(finding):
+        say(line)
+
+
+def finding_lines(finding: Finding) -> Iterator[str]:
+    """One finding as lines: place, message and rule; the source line with a caret; the hint."""
     place = f"{_one_line(str(finding.place))}: " if finding.place else ""
     colour = _COLOURS[finding.severity]
     label = paint(f"{finding.severity.value}:", colour, bold=True)
-    say(f"{place}{label} {_one_line(finding.message)} [{finding.rule}]")
+    yield f"{place}{label} {_one_line(finding.message)} [{finding.rule}]"
     if finding.place:
-        _show_excerpt(finding.place, colour)
+        yield from _excerpt_lines(finding.place, colour)
     if finding.hint:
-        say(f"  {paint('hint:', 'green')} {_one_line(finding.hint)}")
+        yield f"  {paint('hint:', 'green')} {_one_line(finding.hint)}"
 
 
 def _show(what: str, where: str | None, hint: str | None) -> None:
@@ -89,17 +95,17 @@ def _show(what: str, where: str | None, hint: str | None) -> None:
         say(f"  {paint('hint:', 'green')} {_one_line(hint)}")
 
 
-def _show_excerpt(place: Place, colour: str) -> None:
+def _excerpt_lines(place: Place, colour: str) -> Iterator[str]:
     if place.excerpt is None or place.line is None:
         return
     number = str(place.line)
     text = place.excerpt.replace("\t", " ")
-    say(f" {number} | {printable(text)}")
+    yield f" {number} | {printable(text)}"
     if place.column is not None:
         start = place.column - 1
         before, marked = printable(text[:start]), printable(text[start : start + place.width])
         caret = "^" * max(1, len(marked))
-        say(f" {' ' * len(number)} | {' ' * len(before)}{paint(caret, colour)}")
+        yield f" {' ' * len(number)} | {' ' * len(before)}{paint(caret, colour)}"
 
 
 def _hint_for_option(name: str, context: click.Context) -> str | None:

@@ -192,6 +192,17 @@ destination_options = together(
     option("--profile", metavar="NAME", help="Check against this registry profile.  [default: by the destination's host]"),
     option("--by-digest", is_flag=True, help="Leave tags alone: for runners that build one platform each (see `index create`)."),
 )  # fmt: skip
+profile_option = option(
+    "--profile", metavar="NAME", help="Check against this registry profile.  [default: by the image's host]"
+)
+verdict_options = together(
+    option("--select", multiple=True, metavar="RULE", help="Apply only these rules; may be repeated, or a list with commas."),
+    option("--ignore", multiple=True, metavar="RULE", help="Leave these rules out; may be repeated, or a list with commas."),
+    option("--strict", is_flag=True, help="Exit with 1 for warnings too."),
+    option("--exit-zero", is_flag=True, help="Exit with 0 whatever is found."),
+    option("--format", "form", type=click.Choice(["text", "json", "github", "gitlab", "sarif"]), default="text", show_default=True,
+           section=PROGRESS, help="How findings are written on stdout."),
+)  # fmt: skip
 rate_option = option("--rate", type=Rate(), default="10MB", show_default=True,
                      help="Bytes a second that estimates assume, for example 500kB or 25MB.")  # fmt: skip
 cache_dir_option = option("--cache-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",

@@ -1,0 +1,35 @@
+"""What `lint` and `verify` end with: findings on stdout in the form that was asked for, a line for people, an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from ocibuild.cli.formats import Waived, rendered
+from ocibuild.cli.messages import say
+from ocibuild.errors import FindingsError
+from ocibuild.findings import Finding, Severity
+
+
+def rule_names(options: dict[str, Any], name: str) -> frozenset[str]:
+    """The ids that `--select` or `--ignore` gives."""
+    return frozenset(rule.strip() for text in options[name] for rule in text.split(",") if rule.strip())
+
+
+def conclude(findings: Sequence[Finding], waived: Waived, subject: str, options: dict[str, Any]) -> int:
+    """Show what was found in `subject`, and give the exit code: 1 for errors, and for warnings with `--strict`."""
+    click.echo(rendered(options["form"], findings, waived), nl=False)
+    if options["form"] == "text":
+        say(f"{_counted(findings)} in {subject}{f', {len(waived)} waived' if waived else ''}")
+    counts = (Severity.ERROR, Severity.WARNING) if options["strict"] else (Severity.ERROR,)
+    is_bad = any(finding.severity in counts for finding in findings)
+    return FindingsError.exit_code if is_bad and not options["exit_zero"] else 0
+
+
+def _counted(findings: Iterable[Finding]) -> str:
+    found = [finding.severity for finding in findings]
+    parts = [(found.count(severity), severity.value) for severity in Severity]
+    said = [f"{count} {name}{'s' if count > 1 else ''}" for count, name in parts if count]
+    return " and ".join(said) or "no problems"
