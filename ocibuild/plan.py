@@ -277,6 +277,7 @@ class Plan:
     )  # dotted key -> where it stands, for checks
     policy: LabelPolicy | None = field(default=None, compare=False)
     waivers: tuple[Waiver, ...] = field(default=(), compare=False)
+    files: tuple[Path, ...] = field(default=(), compare=False)  # that were read to know what to build, sources aside
 
     @property
     def is_index(self) -> bool:

@@ -80,7 +80,7 @@ def load_drafts(file: FilePath, overrides: Overrides, facts: Facts) -> tuple[tup
     ledger = Ledger()
     drafts = []
     git = _known_or_open(facts.git, file.absolute().parent)
-    for document in read_documents(file, ledger):
+    for document in read_documents(file, ledger, overrides.sets):
         draft = _draft(document, overrides, facts, git)
         if draft is not None:
             drafts.append(draft)

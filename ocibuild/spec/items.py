@@ -190,6 +190,7 @@ def _read_template(view: View, directory: Path, path: str) -> Source | None:
     real, top = os.path.realpath(directory / path), os.path.realpath(directory)
     name = os.path.join(os.path.dirname(view.document.source.name), path)
     place = view.get("template") or view
+    view.document.read |= {directory / path, Path(real)}
     try:
         if os.path.commonpath([real, top]) != top:
             place.refuse(_PATH, f"{path} is a link that leads out of the directory of the spec", _INSIDE)

@@ -13,7 +13,9 @@ from ocibuild.errors import SpecError, UsageError
 from ocibuild.findings import Finding, Place
 from ocibuild.plan import Plan
 from ocibuild.spec.document import Document
+from ocibuild.spec.inheritance import inherit
 from ocibuild.spec.ledger import Ledger
+from ocibuild.spec.matrix import combinations
 from ocibuild.spec.nodes import MapNode
 from ocibuild.spec.plans import Overrides, Rendering, read_plan, render_document
 from ocibuild.spec.resolved import resolved_documents
@@ -95,7 +97,7 @@ def _renderings(files: list[Path], overrides: Overrides, facts: Facts, ledger: L
     sets = {name.removeprefix(_VARS): value for name, value in overrides.sets.items()}
     complete = True
     for file in files:
-        documents = read_documents(file, ledger)
+        documents = read_documents(file, ledger, sets)
         complete = complete and bool(documents)
         git = _once(facts.git, file.absolute().parent)
         for document in documents:
@@ -112,8 +114,11 @@ def _renderings(files: list[Path], overrides: Overrides, facts: Facts, ledger: L
         _check_sets(sets, declared, ledger)
 
 
-def read_documents(file: Path, ledger: Ledger) -> list[Document]:
-    """The documents of a spec file that are maps; what is wrong with the others goes into `ledger`."""
+def read_documents(file: Path, ledger: Ledger, sets: Mapping[str, str]) -> list[Document]:
+    """The documents of a spec file that are maps, over what they extend, one for each combination of a matrix.
+
+    What is wrong with the others goes into `ledger`. `sets` (--set) are values by the names of variables.
+    """
     from ocibuild.spec.compose import compose
 
     try:
@@ -126,10 +131,10 @@ def read_documents(file: Path, ledger: Ledger) -> list[Document]:
         ledger.add(
             "spec-empty", "there is no spec in this file", Place(str(file)), "`ocibuild init` writes one to begin with"
         )
-    documents = []
+    documents: list[Document] = []
     for root in roots:
         if isinstance(root, MapNode):
-            documents.append(Document(source, root, ledger))
+            documents += combinations(inherit(source, root, ledger), sets)
         else:
             hint = "begin the file with `apiVersion: ocibuild/v1`, and separate several specs with a line `---`"
             ledger.add("spec-wrong-type", "a spec is a map of keys and values", source.place(root.span), hint)
@@ -164,10 +169,18 @@ def _check_names(plans: list[tuple[Document, Plan]], ledger: Ledger) -> None:
     for document, plan in plans:
         for name in _names(plan):
             if name in seen:
-                first = seen[name].place(())
-                message = f"the name {name} is also that of the image at {first.file}:{first.line}"
-                ledger.add("spec-duplicate-image", message, document.place(("tags",)), "give each its own name or tags")
+                _refuse_name(name, document, seen[name])
             seen.setdefault(name, document)
+
+
+def _refuse_name(name: str, document: Document, first: Document) -> None:
+    if first.root is document.root:
+        message, hint = f"images of this matrix share the name {name}", "use each of its variables in `image` or `tags`"
+    else:
+        place = first.place(())
+        message = f"the name {name} is also that of the image at {place.file}:{place.line}"
+        hint = "give each its own name or tags"
+    document.ledger.add("spec-duplicate-image", message, document.place(("tags",)), hint)
 
 
 def _names(plan: Plan) -> tuple[str, ...]:

@@ -108,6 +108,7 @@ def read_plan(rendering: Rendering, overrides: Overrides, epoch: int | None) -> 
         places=document.origins(),
         policy=read_policy(first),
         waivers=read_waivers(first),
+        files=document.files,  # last: only now all templates were read
     )
 
 

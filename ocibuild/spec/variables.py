@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from ocibuild.errors import OcibuildError
 from ocibuild.spec.document import Document, complain, render_text
+from ocibuild.spec.matrix import matrix_names
 from ocibuild.spec.nodes import MapNode, Node, Path, ScalarNode, child
 from ocibuild.spec.scope import NAMESPACES, Scope
 from ocibuild.spec.template_language import TEXT_LIMIT, TemplateError
@@ -32,6 +33,10 @@ class _Declaration:
 
 def declared_names(document: Document) -> tuple[str, ...]:
     """The names that --set may use for this document."""
+    return (*matrix_names(document), *_variables(document))
+
+
+def _variables(document: Document) -> tuple[str, ...]:
     node = document.root.entries.get("vars")
     return tuple(node.entries) if isinstance(node, MapNode) else ()
 
@@ -42,16 +47,28 @@ def scope_of(
     """What the document's templates can name. Complains of required variables without a value.
 
     --set decides before the environment, and that before the default; an empty environment variable counts as none, as CI
-    systems set those for secrets that do not exist. A default may use the variables above it and `git`.
+    systems set those for secrets that do not exist. A default may use the variables above it, those of the matrix and `git`.
     """
-    scope = Scope(variables={}, git=git)
-    for name in declared_names(document):
+    of_matrix = matrix_names(document)
+    faulty = frozenset(name for name in of_matrix if name not in document.matrix)
+    scope = Scope(variables=dict(document.matrix), git=git, faulty=faulty)
+    for name in of_matrix:
+        _check_name(document, ("matrix", name))
+    for name in _variables(document):
         declaration = _declaration(document.root.entries["vars"], name)
-        if name in _UNUSABLE:
-            message = f"a variable cannot be called `{name}`: that name has a meaning in templates"
-            document.ledger.add("spec-bad-value", message, document.key_place(declaration.path), "choose another name")
+        _check_name(document, declaration.path)
+        if name in of_matrix:
+            message = f"`{name}` is a variable of `matrix` already"
+            document.ledger.add("spec-matrix", message, document.key_place(declaration.path), "keep one of the two")
+            continue
         scope = _with_value(document, scope, declaration, sets, environ)
     return scope
+
+
+def _check_name(document: Document, path: Path) -> None:
+    if path[-1] in _UNUSABLE:
+        message = f"a variable cannot be called `{path[-1]}`: that name has a meaning in templates"
+        document.ledger.add("spec-bad-value", message, document.key_place(path), "choose another name")
 
 
 def _with_value(

@@ -109,13 +109,14 @@ def test_the_library_does_what_the_command_does(cli: Cli, built: str, capsys: py
 
 @pytest.mark.parametrize("text", blocks("spec"))
 def test_specs_are_valid(cli: Cli, tmp_path: Path, text: str) -> None:
-    write_tree(tmp_path, {"spec.yaml": text, "conf/app.ini.j2": "{{ version }}"})
-    done = cli("render", "-f", tmp_path / "spec.yaml")
+    shared = "apiVersion: ocibuild/v1\nbase: ghcr.io/octocat/base:1\n"
+    write_tree(tmp_path, {"defaults.yaml": shared, "a/spec.yaml": text, "a/conf/app.ini.j2": "{{ version }}"})
+    done = cli("render", "-f", tmp_path / "a/spec.yaml")
     assert done.status == 0, done.stderr
 
 
 def test_every_key_of_the_schema_is_shown() -> None:
-    assert len(blocks("spec")) == 2
+    assert len(blocks("spec")) == 3
     shown = set(re.findall(r"([\w-]+):(?:\s|$)", "".join(blocks("spec"))))
     schema = json.loads((ROOT / "schemas/ocibuild.v1.json").read_text())
     assert set(schema_keys(schema)) - shown == set()
