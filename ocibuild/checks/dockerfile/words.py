@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from ocibuild.checks.dockerfile.instructions import Text
 
 Variables = Mapping[str, str | None]  # None: known by name, and a value that only a build gives
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?!-]")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?!$-]")
 _MODIFIED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])(.*)|([#%/,^@].*))?", re.DOTALL)
 
 
