@@ -30,6 +30,7 @@ from ocibuild.recipes.comparing import diff
 from ocibuild.recipes.copying import copy, tag
 from ocibuild.recipes.deleting import delete
 from ocibuild.recipes.linting import LintReport, LintTerms, lint
+from ocibuild.recipes.locking import BaseState, Locked, Standing, base_states, lock, lock_findings, recorded_bases
 from ocibuild.recipes.looking import Inspection, digest, images, inspect, tags
 from ocibuild.recipes.merging import create_index
 from ocibuild.recipes.mirroring import copy_tags
@@ -60,6 +61,8 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "Facts", "Overrides", "as_yaml", "git_facts", "load", "render", "schema_text",
     # checking
     "NO_LIMITS", "PROFILES", "RULES", "LintReport", "LintTerms", "Profile", "Rule", "Waiver", "lint", "load_policy", "rule_named",
+    # base images
+    "BaseState", "Locked", "Standing", "base_states", "lock", "lock_findings", "recorded_bases",
     # building
     "DEFAULT_OUTPUT", "VERSION", "WRITER", "Built", "PlatformImage", "Reuse", "build", "write_file",
     # the cache

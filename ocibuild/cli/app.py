@@ -26,6 +26,8 @@ COMMANDS = {
     "plan": ("plan", "Show what a push would send and which tags would move."),
     "lint": ("lint", "Check specs, Dockerfiles and workflows, before anything is built."),
     "rules": ("rules", "List the rules of lint and verify, or explain one."),
+    "lock": ("lock", "Pin base images to digests."),
+    "check-base": ("check_base", "Say which base images have moved on."),
     "cache": ("cache", "Look after the cache of builds."),
     "render": ("render", "Show specs with every template filled in."),
     "schema": ("schema", "Print the JSON Schema of specs."),
@@ -47,7 +49,7 @@ COMMANDS = {
     "logout": ("logout", "Forget the credentials for a registry."),
 }
 # The commands that need a spec, or make one; `--help` shows them first.
-BUILD_SIDE = ("init", "build", "push", "plan", "lint", "rules", "cache", "render", "schema")
+BUILD_SIDE = ("init", "build", "push", "plan", "lint", "rules", "lock", "check-base", "cache", "render", "schema")
 _EPILOG = """\b
 A first image:
   ocibuild init     writes ocibuild.yaml
@@ -55,9 +57,9 @@ A first image:
   ocibuild push     sends it to `image` and `tags` of the spec
 
 \b
-Exit codes: 0 done, 1 the image breaks a rule (of diff: the images differ), 2 usage or invalid spec, 3 a local
-file or the disk, 4 registry or network, 5 not logged in or not allowed, 6 bytes are not what was promised,
-130 interrupted.
+Exit codes: 0 done, 1 the image breaks a rule (of diff: the images differ; of check-base and lock --check: a base
+moved), 2 usage or invalid spec, 3 a local file or the disk, 4 registry or network, 5 not logged in or not
+allowed, 6 bytes are not what was promised, 130 interrupted.
 """
 
 

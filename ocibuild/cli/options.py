@@ -143,10 +143,13 @@ class Rate(ByteSize):
         return rate
 
 
-file_options = together(
+source_options = together(
     option("-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
            help=f"Spec file, or directory of specs; may be repeated.  [default: {DEFAULT_FILE}]"),
     option("--set", "sets", multiple=True, type=KeyValue(), help="Give a variable of the spec (`vars`) a value; may be repeated."),
+)  # fmt: skip
+file_options = together(
+    source_options,
     option("-t", "--tag", "tags", multiple=True, metavar="TAG",
            help="A tag, or HOST/REPOSITORY:TAG, in place of the spec's; may be repeated."),
 )  # fmt: skip

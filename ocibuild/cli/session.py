@@ -78,7 +78,7 @@ def overrides(options: dict[str, Any]) -> api.Overrides:
     return api.Overrides(
         sets=dict(options["sets"]),
         platforms=tuple(name for names in options.get("platforms", ()) for name in names.split(",")),
-        tags=tuple(options["tags"]),
+        tags=tuple(options.get("tags", ())),
         labels=tuple(options.get("labels", ())),
         annotations=tuple(entry for entries in options.get("annotations", ()) for entry in entries),
     )

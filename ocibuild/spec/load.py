@@ -83,13 +83,19 @@ def render_specs(paths: Sequence[Path], overrides: Overrides, facts: Facts) -> l
 
     Where a document comes out differently for its platforms, there is one for each. SpecError as `load_plans`.
     """
+    renderings = load_renderings(paths, overrides, facts)
+    return [document for rendering in renderings for document in resolved_documents(rendering)]
+
+
+def load_renderings(paths: Sequence[Path], overrides: Overrides, facts: Facts) -> tuple[Rendering, ...]:
+    """The documents at `paths` with their templates evaluated, for what needs their text too. SpecError as `load_plans`."""
     files = find_specs(paths)
     ledger = Ledger()
-    renderings = list(_renderings(files, overrides, facts, ledger))
+    renderings = tuple(_renderings(files, overrides, facts, ledger))
     for rendering in renderings:
         read_plan(rendering, overrides, _epoch(facts, ledger))
     _raise_findings(ledger, files)
-    return [document for rendering in renderings for document in resolved_documents(rendering)]
+    return renderings
 
 
 def _renderings(files: list[Path], overrides: Overrides, facts: Facts, ledger: Ledger) -> Iterator[Rendering]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
@@ -18,6 +19,8 @@ from ocibuild.spec.document import (
     refuse_templates_in_keys,
 )
 from ocibuild.spec.layers import LayerContext, check_layers, read_layers
+from ocibuild.spec.lockfile import NAME as LOCKFILE
+from ocibuild.spec.lockfile import Locked, read_lock, with_lock
 from ocibuild.spec.metadata import Extra, Shape, check_annotations, check_metadata, read_annotations, read_labels
 from ocibuild.spec.names import read_names
 from ocibuild.spec.nodes import Path
@@ -90,7 +93,7 @@ def read_plan(rendering: Rendering, overrides: Overrides, epoch: int | None) -> 
     shape = Shape(Format(first.text_of("format") or "oci"), len(rendering.platforms) > 1)
     created = _created(first, epoch)
     _check(rendering, shape, extra)
-    context = _Context(document.directory, shape, extra, created, epoch)
+    context = _Context(document.directory, shape, extra, created, epoch, locked_bases(document))
     try:
         image, tags = read_names(first, overrides.tags)
     except SpecError as error:
@@ -121,6 +124,14 @@ class _Context:
     extra: Extra
     created: int
     epoch: int | None
+    locked: Locked
+
+
+def locked_bases(document: Document) -> Locked:
+    """What the lock file beside the spec says; it counts as a file of the document, whether it is there or not."""
+    document.read.add(document.directory / LOCKFILE)
+    shown_as = os.path.join(os.path.dirname(document.source.name), LOCKFILE)
+    return read_lock(document.directory, shown_as, document.ledger)
 
 
 def _platform_plan(rendering: Rendering, rendered: Rendered, context: _Context) -> PlatformPlan:
@@ -130,7 +141,7 @@ def _platform_plan(rendering: Rendering, rendered: Rendered, context: _Context) 
     plan = PlatformPlan(
         platform=platform,
         layers=read_layers(spec, layers, platform),
-        base=base,
+        base=with_lock(base, context.locked),
         settings=read_settings(spec, shape.format),
         unset=read_unset(spec),
         labels=read_labels(spec, context.extra),

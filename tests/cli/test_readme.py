@@ -124,7 +124,9 @@ def test_every_key_of_the_schema_is_shown() -> None:
 
 def test_the_command_table_is_complete() -> None:
     table = README.partition("| command | does |")[2].partition("\n\n")[0]
-    named = {name for cell in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)", cell)}
+    named = {
+        name for cell in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for name in re.findall(r"`([\w-]+)", cell)
+    }
     assert named == set(COMMANDS)
 
 

@@ -102,7 +102,7 @@ def test_a_plan_knows_the_files_that_it_was_read_from(tmp_path: Path) -> None:
     (tmp_path / "motd.j2").write_text("hello")
     shared = "extends: top.yaml\nlayers: [{files: [{template: motd.j2, to: /etc/motd}]}]\n"
     plan = load(tmp_path, top="labels: {a: b}\n", shared=shared, spec="extends: shared.yaml\n", unrelated="")
-    assert [path.name for path in plan.files] == ["motd.j2", "shared.yaml", "spec.yaml", "top.yaml"]
+    assert [path.name for path in plan.files] == ["motd.j2", "ocibuild.lock", "shared.yaml", "spec.yaml", "top.yaml"]
 
 
 def test_what_is_rendered_is_whole(tmp_path: Path) -> None:
@@ -176,4 +176,4 @@ def test_many_files_that_extend_each_other_crosswise_are_no_burden(tmp_path: Pat
     top = {f"{side}{DEPTH_LIMIT - 1}": BASE for side in "ab"}
     plan = load(tmp_path, spec="extends: [a0.yaml, b0.yaml]\n", **above, **top)
     assert len(plan.platforms[0].labels) == 2 * (DEPTH_LIMIT - 1)
-    assert len(plan.files) == 1 + 2 * DEPTH_LIMIT
+    assert len(plan.files) == 2 + 2 * DEPTH_LIMIT
