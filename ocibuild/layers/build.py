@@ -54,8 +54,8 @@ def build_layers(
     distinct = list(dict.fromkeys(plans))
     with Crew(jobs) as crew, ThreadPoolExecutor(min(jobs, len(distinct)) or 1, thread_name_prefix="layer") as drivers:
         workshop = Workshop(store, crew, emit, cache, published or {})
-        futures = [drivers.submit(build_layer, plan, workshop) for plan in distinct]
         try:
+            futures = [drivers.submit(build_layer, plan, workshop) for plan in distinct]
             wait(futures, return_when=FIRST_EXCEPTION)
             # Where one has failed, `result` raises its error; where none has, all are done.
             built = [future.result() for future in futures if future.done()]

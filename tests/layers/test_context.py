@@ -127,9 +127,10 @@ def test_names_are_utf8_whatever_they_are_called_on_disk(context: Path) -> None:
     assert build_items(context, Copy("größe", "/x/")).names == ["x/", "x/größe"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_what_this_user_may_not_read(context: Path) -> None:
     (context / "f").chmod(0)
+    if os.access(context / "f", os.R_OK):
+        pytest.skip("root may read everything")
     error = refused(context, copy("f"))
     assert error.what == f"{context}/f cannot be read: Permission denied"
     (context / "d").chmod(0)
