@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -227,38 +226,6 @@ def test_a_full_disk_ends_all_layers(tmp_path: Path, jobs: int) -> None:
         in_time(lambda: build_layers([*many(tmp_path, 4), endless_layer(tmp_path)], store, jobs=jobs, emit=silent))
     assert store.blobs == {}
     assert store.open_writers == 0
-
-
-@pytest.mark.parametrize("endless", [endless_layer, endless_archive])
-@pytest.mark.parametrize("moment", [1, 50])
-def test_an_interrupt_ends_all_layers(tmp_path: Path, endless: Callable[[Path], LayerPlan], moment: int) -> None:
-    """Whether it comes while layers are still handed out, or when all are under way."""
-    store, left = MemoryStore(keeps=False), Countdown(moment)
-
-    def interrupt(event: Event) -> None:
-        if isinstance(event, Advanced) and left.is_over():
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # where the terminal's goes, too
-
-    former = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            build_layers([endless(tmp_path), *many(tmp_path, 4)], store, jobs=2, emit=interrupt)
-    finally:
-        signal.signal(signal.SIGINT, former)
-    # A pool whose thread was just being started does not know of it, and cannot wait for it.
-    assert moment == 1 or store.open_writers == 0
-
-
-class Countdown:
-    """Is over once, at the given call."""
-
-    def __init__(self, calls: int) -> None:
-        self._left, self._lock = calls, threading.Lock()
-
-    def is_over(self) -> bool:
-        with self._lock:
-            self._left -= 1
-            return self._left == 0
 
 
 def test_an_error_in_whoever_listens_ends_all_layers(tmp_path: Path) -> None:
