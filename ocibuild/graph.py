@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ocibuild.errors import IntegrityError, NotFoundError
 from ocibuild.oci.blobs import BlobReader, ImageReader
@@ -26,16 +26,25 @@ class Node:
     children: tuple[Node, ...] = ()
 
     def walk(self) -> Iterator[Node]:
-        """This node and all below, children first: the order in which a registry takes them."""
-        for child in self.children:
-            yield from child.walk()
-        yield self
+        """This node and all below, children first: the order in which a registry takes them.
+
+        A document that is named twice comes twice, what is below it once.
+        """
+        return _children_first(self, set())
 
     def manifests(self) -> Iterator[tuple[Node, Manifest]]:
         """Every manifest below, or the node itself if it is one."""
         for node in self.walk():
             if isinstance(node.document, Manifest):
                 yield node, node.document
+
+
+def _children_first(node: Node, seen: set[Digest]) -> Iterator[Node]:
+    if node.descriptor.digest not in seen:
+        seen.add(node.descriptor.digest)
+        for child in node.children:
+            yield from _children_first(child, seen)
+    yield node
 
 
 def read_document(reader: ImageReader, descriptor: Descriptor) -> Document:
@@ -58,28 +67,41 @@ def read_graph(reader: ImageReader, descriptor: Descriptor, platforms: tuple[Pla
 
     NotFoundError, saying what there is, for a platform that an index does not have.
     """
-    return _read(reader, descriptor, platforms, _DEPTH_LIMIT)
+    return _Reading(reader).read(descriptor, platforms, _DEPTH_LIMIT)
 
 
-def _read(reader: ImageReader, descriptor: Descriptor, platforms: tuple[Platform, ...], depth: int) -> Node:
-    if depth == 0:
-        raise IntegrityError(f"indexes are nested more than {_DEPTH_LIMIT} deep", where=str(descriptor.digest))
-    document = read_document(reader, descriptor)
-    if isinstance(document, Manifest):
-        return Node(descriptor, document)
-    wanted = tuple(dict.fromkeys(select(document, platform) for platform in platforms)) or document.manifests
-    children = (child for child in wanted if child.media_type in INDEXES + MANIFESTS)
-    return Node(descriptor, document, tuple(_read(reader, child, (), depth - 1) for child in children))
+class _Reading:
+    """A graph that is being read. Each document is read once: indexes that name one another many times over are a bomb."""
+
+    def __init__(self, reader: ImageReader) -> None:
+        self._reader = reader
+        self._known: dict[tuple[Digest, str], Node] = {}
+
+    def read(self, descriptor: Descriptor, platforms: tuple[Platform, ...], depth: int) -> Node:
+        key = descriptor.digest, descriptor.media_type
+        if key not in self._known:
+            self._known[key] = self._read(descriptor, platforms, depth)
+        return replace(self._known[key], descriptor=descriptor)
+
+    def _read(self, descriptor: Descriptor, platforms: tuple[Platform, ...], depth: int) -> Node:
+        if depth == 0:
+            raise IntegrityError(f"indexes are nested more than {_DEPTH_LIMIT} deep", where=str(descriptor.digest))
+        document = read_document(self._reader, descriptor)
+        if isinstance(document, Manifest):
+            return Node(descriptor, document)
+        wanted = tuple(dict.fromkeys(select(document, platform) for platform in platforms)) or document.manifests
+        children = (child for child in wanted if child.media_type in INDEXES + MANIFESTS)
+        return Node(descriptor, document, tuple(self.read(child, (), depth - 1) for child in children))
 
 
 def select(index: Index, platform: Platform) -> Descriptor:
     """The child of `index` that runs on `platform`. NotFoundError, naming those there are, if none does."""
-    offered = [child for child in index.manifests if child.platform is not None]
-    chosen = choose(platform, [child.platform for child in offered if child.platform is not None])
-    for child in offered:
-        if child.platform == chosen:
+    offered = [(child.platform, child) for child in index.manifests if child.platform is not None]
+    chosen = choose(platform, [each for each, _ in offered])
+    for each, child in offered:
+        if each == chosen:
             return child
-    known = ", ".join(sorted({str(child.platform) for child in offered if child.platform.os != "unknown"}))  # type: ignore[union-attr]
+    known = ", ".join(sorted({str(each) for each, _ in offered if each.os != "unknown"}))
     raise NotFoundError(f"there is no image for {platform}", hint=f"there are: {known or 'none with a platform'}")
 
 

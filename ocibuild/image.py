@@ -22,8 +22,8 @@ from ocibuild.plan import BuiltLayer, Plan, PlatformPlan, Settings, Unset
 
 BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"
-# What docker build once recorded of its own intermediate containers; it says nothing of the new image.
 _CREATED_BY = "ocibuild layer "
+# What docker build once recorded of its own intermediate containers; it says nothing of the new image.
 _STALE_FIELDS = ("container", "container_config", "id", "parent", "docker_version")
 
 
@@ -52,7 +52,8 @@ class PlatformImage:
 
 
 def assemble(plan: Plan, part: PlatformPlan, layers: Sequence[BuiltLayer], base: BaseImage | None) -> PlatformImage:
-    """The config and manifest of one platform. BuildError for what the format cannot say of the base."""
+    """The config and manifest of one platform. BuildError for what the format cannot say of the base or of the plan."""
+    _check_format(plan, part)
     provenance = _provenance([base])
     annotations = {**provenance, **dict(part.annotations)} if plan.format is Format.OCI else {}
     labels = provenance if plan.format is Format.DOCKER else {}
@@ -78,6 +79,22 @@ def assemble(plan: Plan, part: PlatformPlan, layers: Sequence[BuiltLayer], base:
         annotations=dict(part.descriptor_annotations),
     )
     return PlatformImage(descriptor, manifest, config, config_descriptor, descriptors)
+
+
+def _check_format(plan: Plan, part: PlatformPlan) -> None:
+    """Schema 2 has no annotations: nothing that a plan says is dropped without a word."""
+    said = (
+        *part.annotations,
+        *part.descriptor_annotations,
+        *plan.index_annotations,
+        *plan.index_descriptor_annotations,
+    )
+    if plan.format is Format.DOCKER and said:
+        raise BuildError(
+            f"the docker format cannot carry annotations such as {said[0][0]!r}",
+            where=str(part.origin) if part.origin else None,
+            hint="write them as `labels`, or use `format: oci`",
+        )
 
 
 def assemble_index(plan: Plan, images: Sequence[PlatformImage], bases: Sequence[BaseImage | None]) -> bytes:
@@ -190,8 +207,8 @@ def _settings(inherited: dict[str, Any], part: PlatformPlan, labels: Mapping[str
         settings.pop("Cmd", None)
     settings |= _replacements(wanted)
     merged = {
-        "Env": _merged_env(settings.get("Env") or [], wanted),
-        "Labels": {**(settings.get("Labels") or {}), **labels, **dict(part.labels)},
+        "Env": _merged_env(settings["Env"], wanted),
+        "Labels": {**settings["Labels"], **labels, **dict(part.labels)},
         "ExposedPorts": {**(settings.get("ExposedPorts") or {}), **{port: {} for port in wanted.ports}},
         "Volumes": {**(settings.get("Volumes") or {}), **{volume: {} for volume in wanted.volumes}},
     }
@@ -202,7 +219,7 @@ def _without(inherited: dict[str, Any], unset: Unset) -> dict[str, Any]:
     names = {"ports": "ExposedPorts", "volumes": "Volumes", "cmd": "Cmd", "entrypoint": "Entrypoint"}
     gone = {names[field] for field in unset.fields}
     settings = {key: value for key, value in inherited.items() if key not in gone}
-    settings["Env"] = [item for item in settings.get("Env") or [] if item.partition("=")[0] not in unset.env]
+    settings["Env"] = [item for item in settings.get("Env") or () if item.partition("=")[0] not in unset.env]
     labels = settings.get("Labels") or {}
     settings["Labels"] = {key: value for key, value in labels.items() if key not in unset.labels}
     return settings
@@ -237,5 +254,5 @@ def _healthcheck(wanted: Settings) -> dict[str, Any] | None:
 
 def _merged_env(inherited: Sequence[str], wanted: Settings) -> list[str]:
     """`NAME=VALUE` items: the base's in their order with new values in place, then what is new, in the order of the spec."""
-    values = dict(item.partition("=")[::2] for item in inherited) | dict(wanted.env)
-    return [f"{name}={value}" for name, value in values.items()]
+    values = {item.partition("=")[0]: item for item in inherited}
+    return list((values | {name: f"{name}={value}" for name, value in wanted.env}).values())

@@ -58,7 +58,7 @@ def transfer(root: Node, reader: ImageReader, sink: ImageSink, names: Sequence[s
     for digest in dict.fromkeys(layer.digest for _, layer in foreign_layers(root)):
         manner.emit(Noted(f"layer {digest.short} is not distributable: it stays where its URLs point"))
     outcomes = put_blobs(blobs_of(root), reader, sink, manner)
-    for node in root.walk():
+    for node in {node.descriptor.digest: node for node in root.walk()}.values():
         _put_manifest(node, reader, sink, manner)
     put_names(root, sink, names, manner.emit)
     return Transferred(outcomes)
@@ -78,7 +78,7 @@ def blobs_of(root: Node) -> list[Descriptor]:
     manifests = [manifest for _, manifest in root.manifests()]
     layers = [layer for manifest in manifests for layer in manifest.layers if not is_foreign(layer.media_type)]
     configs = [manifest.config for manifest in manifests]
-    return list({descriptor.digest: descriptor for descriptor in reversed(layers + configs)}.values())[::-1]
+    return list({descriptor.digest: descriptor for descriptor in layers + configs}.values())
 
 
 def foreign_layers(root: Node) -> Iterator[tuple[Manifest, Descriptor]]:
@@ -127,16 +127,24 @@ def _counted(opener: Callable[[], Iterator[bytes]], task: str, emit: Emit) -> It
 
 
 def _put_manifest(node: Node, reader: ImageReader, sink: ImageSink, manner: Manner) -> None:
-    task, raw = str(node.descriptor.digest), node.document.raw
+    task = str(node.descriptor.digest)
     manner.emit(Started(task, Stage.MANIFEST, node.descriptor.digest.short, node.descriptor.size))
     try:
-        outcome = sink.put_manifest(node.descriptor, raw)
+        outcome = _put_or_put_again(node, reader, sink, manner)
+    except BaseException:
+        manner.emit(Finished(task, "failed"))
+        raise
+    manner.emit(Finished(task, outcome.value, node.descriptor.size))
+
+
+def _put_or_put_again(node: Node, reader: ImageReader, sink: ImageSink, manner: Manner) -> Outcome:
+    try:
+        return sink.put_manifest(node.descriptor, node.document.raw)
     except RegistryError as error:
         if not _BLOB_UNKNOWN & set(error.codes) or not isinstance(node.document, Manifest):
             raise
         _put_again(node, reader, sink, manner)
-        outcome = sink.put_manifest(node.descriptor, raw)
-    manner.emit(Finished(task, outcome.value, node.descriptor.size))
+        return sink.put_manifest(node.descriptor, node.document.raw)
 
 
 def _put_again(node: Node, reader: ImageReader, sink: ImageSink, manner: Manner) -> None:
@@ -150,13 +158,15 @@ def _put_again(node: Node, reader: ImageReader, sink: ImageSink, manner: Manner)
 
 
 def _all(work: Callable[[Descriptor], Outcome], blobs: Sequence[Descriptor], jobs: int) -> list[Outcome]:
-    """`work` done on every blob, `jobs` at a time. The first failure is raised as soon as what is under way has ended."""
+    """`work` done on every blob, `jobs` at a time. The first failure is raised as soon as what is under way has ended.
+
+    An interrupt, too, leaves undone what has not begun.
+    """
     with ThreadPoolExecutor(max(1, min(jobs, len(blobs))), thread_name_prefix="send") as threads:
-        futures = [threads.submit(work, blob) for blob in blobs]
-        done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in waiting:
-            future.cancel()
-        for future in futures:
-            if future in done and (error := future.exception()) is not None:
-                raise error
-        return [future.result() for future in futures]
+        try:
+            futures = [threads.submit(work, blob) for blob in blobs]
+            wait(futures, return_when=FIRST_EXCEPTION)
+            # Where one has failed, `result` raises its error; where none has, all are done.
+            return [future.result() for future in futures if future.done()]
+        finally:
+            threads.shutdown(cancel_futures=True)

@@ -1,0 +1,1 @@
+"""Copying images between places: what travels, in which order, and what stays."""
