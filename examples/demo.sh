@@ -27,6 +27,7 @@ trap 'exit 143' TERM
 
 # Starts a registry over an empty layout on a free loopback port; sets $registry to HOST:PORT.
 start_registry() {
+    : >"$work/url"  # the one below is opened by a process of its own, which may come after the first look
     ocibuild serve --port 0 "$work/registry" >"$work/url" 2>"$work/server.log" &
     server=$!
     for _ in $(seq 200); do
