@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Iterator
 
@@ -222,34 +221,6 @@ def test_every_task_that_starts_ends(images: MemoryImages, fails: bool) -> None:
     assert ("failed" in {event.outcome for event in events if isinstance(event, Finished)}) is fails
     advanced = sum(event.amount for event in events if isinstance(event, Advanced))
     assert advanced == sum(each.size for each in blobs_of(root))
-
-
-def test_an_interrupt_leaves_undone_what_has_not_begun(images: MemoryImages) -> None:
-    layers = [blob(images, f"{number}") for number in range(500)]
-    sink, left = RecordingSink(), [100]  # by then the main thread has long begun to wait
-
-    def interrupt(event: Event) -> None:
-        if isinstance(event, Finished):
-            left[0] -= 1
-            if left[0] < 0:
-                threading.Event().wait(0.001)  # a blob takes its time, of which the main thread needs but a moment
-            if left[0] == 0:
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-                reached.wait(30)
-
-    reached = threading.Event()
-
-    def handle(number: int, frame: object) -> None:
-        reached.set()
-        raise KeyboardInterrupt
-
-    former = signal.signal(signal.SIGINT, handle)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            put_blobs(layers, images, sink, Manner(1, interrupt))
-    finally:
-        signal.signal(signal.SIGINT, former)
-    assert len(sink.of("blob")) < 500
 
 
 def test_no_blobs_are_no_work(images: MemoryImages) -> None:
