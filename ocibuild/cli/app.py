@@ -111,6 +111,9 @@ def cli(run: Run, debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
+    # What the caller has closed (`>&-`) is None here, and `print` would send messages for it to the other of the two.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     code = run(sys.argv[1:] if arguments is None else arguments)
     if code in (INTERRUPTED, TERMINATED):
         os._exit(code)  # all is cleaned up; a thread that still waits for the network would hold the process
@@ -142,11 +145,21 @@ def run(arguments: Sequence[str]) -> int:
             discard(sys.stdout)
             return 0
         except OSError as error:
-            show_error(BuildError(error.strerror or str(error), where=error.filename), debug=this.debug)
+            show_error(BuildError(error.strerror or str(error), where=_place(error)), debug=this.debug)
             return BuildError.exit_code
         except Exception as error:  # noqa: BLE001 - the last place where a user can be told anything
             show_internal_error(error, debug=this.debug)
             return UNEXPECTED
+
+
+def _place(error: OSError) -> str | None:
+    """The file that an error is about, or our own output, if that is what cannot be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        discard(sys.stdout)  # the interpreter would try once more at its end, and complain in its own way
+        return "the standard output"
+    return os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else None
 
 
 def _call(arguments: list[str], this: Run) -> int:

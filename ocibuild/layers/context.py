@@ -64,9 +64,16 @@ class Source(NamedTuple):
 
     @contextmanager
     def opened(self) -> Iterator[int]:
-        """A handle on the source if it is a directory, on the directory that holds it if it is not."""
+        """A handle on the source if it is a directory, on the directory that holds it if it is not.
+
+        SourceError if it is not any more what was found.
+        """
         with ExitStack() as stack:
-            yield _open_chain(stack, self.root, self.parts if self.is_directory else self.parts[:-1])
+            try:
+                handle = _open_chain(stack, self.root, self.parts if self.is_directory else self.parts[:-1])
+            except OSError as error:
+                raise vanished(self.path, error) from error
+            yield handle
 
 
 def find(root: Path, source: str, origin: Origin | None) -> Source:
@@ -93,6 +100,14 @@ def find(root: Path, source: str, origin: Origin | None) -> Source:
             where=_where(origin),
             hint="a name has no NUL character, and is UTF-8",
         ) from error
+
+
+def vanished(path: bytes, error: OSError) -> SourceError:
+    """The error for a source that was found, and that cannot be looked at any more."""
+    return SourceError(
+        f"{printable(path)} cannot be read: {error.strerror}",
+        hint="it was there a moment ago: if something removed or replaced it in mid-build, build again",
+    )
 
 
 def components(path: str) -> list[bytes]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ocibuild.errors import SourceError
 from ocibuild.layers.archive_source import find_archive
-from ocibuild.layers.context import Source, find
+from ocibuild.layers.context import Source, find, vanished
 from ocibuild.layers.entries import FileContent
 from ocibuild.layers.patterns import selection
 from ocibuild.layers.tar import WRITER
@@ -107,7 +107,10 @@ def layer_identity(layer: FilesLayer) -> bytes:
 def _facts(survey: Survey) -> Iterator[tuple[bytes, int]]:
     """What a survey found, as bytes in an order of their own, and the newest time in it."""
     if isinstance(survey, FileContent):
-        facts = os.lstat(survey.path)
+        try:
+            facts = os.lstat(survey.path)
+        except OSError as error:
+            raise vanished(survey.path, error) from error
         yield repr((survey, facts.st_ctime_ns)).encode(), max(survey.mtime_ns, facts.st_ctime_ns)
     elif isinstance(survey, Looked):
         found = sorted(survey.found, key=lambda each: each.path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ocibuild.errors import UsageError
 from ocibuild.events import Emit
@@ -16,7 +15,7 @@ from ocibuild.store.docker_archive import write_docker_archive
 from ocibuild.store.layout import Layout
 from ocibuild.store.naming import full_reference, named
 from ocibuild.store.oci_archive import write_oci_archive
-from ocibuild.store.writing import disk_errors, make_directory
+from ocibuild.store.writing import working_directory
 
 
 def write_archive(
@@ -48,9 +47,5 @@ def workplace(output: LocalLocation, emit: Emit) -> Iterator[Layout]:
     if isinstance(output, LayoutLocation):
         yield Layout.create(output.path, emit=emit)
         return
-    directory = Path(output.path).parent
-    make_directory(directory)
-    with disk_errors("write to", directory):
-        temporary = TemporaryDirectory(prefix=".ocibuild-", dir=directory)
-    with temporary as path:
-        yield Layout.create(Path(path) / "layout", emit=emit)
+    with working_directory(Path(output.path).parent) as path:
+        yield Layout.create(path / "layout", emit=emit)

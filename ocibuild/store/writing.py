@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ BLOB_MODE = 0o444
 FILE_MODE = 0o644
 
 _PREFIX, _SUFFIX = "ocibuild-", ".tmp"
+_WORK_PREFIX = ".ocibuild-work-"
 _STALE_AFTER = 24 * 60 * 60
 _HINTS = {
     errno.ENOSPC: "free some space there, or choose another disk",
@@ -157,6 +159,21 @@ def output_file(path: Path) -> Iterator[StagedFile]:
         file.publish(final)
 
 
+@contextmanager
+def working_directory(parent: Path) -> Iterator[Path]:
+    """A directory in `parent` (which is made) for what leads to an output there; it is gone when the block ends.
+
+    One that could not be removed, or whose process was killed, is removed by a later run when nothing in it has changed for
+    a day.
+    """
+    make_directory(parent)
+    _remove_stale_work(parent)
+    with disk_errors("write to", parent):
+        temporary = tempfile.TemporaryDirectory(prefix=_WORK_PREFIX, dir=parent, ignore_cleanup_errors=True)
+    with temporary as path:
+        yield Path(path)
+
+
 def make_directory(path: Path) -> None:
     """Makes `path` and its parents, where they are missing."""
     with disk_errors("make the directory", path):
@@ -183,3 +200,16 @@ def remove_stale(directory: Path) -> None:
         for entry in entries:
             if is_temporary(entry.name) and entry.stat(follow_symlinks=False).st_mtime < time.time() - _STALE_AFTER:
                 Path(entry.path).unlink(missing_ok=True)
+
+
+def _remove_stale_work(parent: Path) -> None:
+    with suppress(OSError), os.scandir(parent) as entries:
+        for entry in entries:
+            if entry.name.startswith(_WORK_PREFIX) and _last_change(entry.path) < time.time() - _STALE_AFTER:
+                shutil.rmtree(entry.path, ignore_errors=True)  # which refuses a link
+
+
+def _last_change(directory: str) -> float:
+    return (
+        max(os.lstat(path).st_mtime for path, _, _ in os.walk(directory)) if os.path.isdir(directory) else time.time()
+    )

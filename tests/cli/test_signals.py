@@ -165,12 +165,13 @@ def test_work_goes_on_when_nobody_reads_the_progress(tmp_path: Path, fake_regist
     assert "1" in fake_registry.tags("team/app")
 
 
-def test_a_closed_stdout_is_no_traceback(tmp_path: Path) -> None:
-    line = f"{' '.join(command('schema'))} >&-"
+@pytest.mark.parametrize(("arguments", "closed", "status"), [("schema", ">&-", 0), ("digest oci:x", "2>&-", 3)])
+def test_a_closed_output_is_no_fault(tmp_path: Path, arguments: str, closed: str, status: int) -> None:
+    line = f"{' '.join(command(*arguments.split()))} {closed}"
     done = subprocess.run(
         ["bash", "-c", line], env=environment(tmp_path), capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
-    assert "Traceback" not in done.stderr
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
 
 
 def test_an_interrupted_worker_stops_at_its_next_event() -> None:

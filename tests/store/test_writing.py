@@ -12,7 +12,7 @@ import pytest
 
 from ocibuild.errors import StoreError, UsageError
 from ocibuild.oci.digest import sha256
-from ocibuild.store.writing import BlobWriter, disk_errors, output_file, remove_stale, write_file
+from ocibuild.store.writing import BlobWriter, disk_errors, output_file, remove_stale, working_directory, write_file
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
@@ -142,3 +142,21 @@ def test_an_output_is_never_a_device_or_a_directory(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="is not a file"), output_file(path):
             pass
     assert not Path("/dev/null").is_file()
+
+
+def test_a_working_directory_is_gone_afterwards_and_one_of_a_killed_run_a_day_later(tmp_path: Path) -> None:
+    with working_directory(tmp_path / "new") as work:
+        (work / "file").touch()
+    assert list((tmp_path / "new").iterdir()) == []
+    for name, hours in ((".ocibuild-work-old", 25), (".ocibuild-work-in-use", 1), (".ocibuild-uploads", 99)):
+        (tmp_path / name / "layout").mkdir(parents=True)
+        (tmp_path / name / "layout/blob").touch()
+        for path in (tmp_path / name / "layout", tmp_path / name):
+            age = path.stat().st_mtime - hours * 3600
+            os.utime(path, (age, age))
+    (tmp_path / ".ocibuild-work-link").symlink_to(tmp_path / ".ocibuild-uploads")
+    with working_directory(tmp_path):
+        left = {path.name for path in tmp_path.iterdir()}
+    assert left >= {"new", ".ocibuild-work-in-use", ".ocibuild-uploads", ".ocibuild-work-link"}
+    assert ".ocibuild-work-old" not in left
+    assert (tmp_path / ".ocibuild-uploads/layout/blob").exists()
