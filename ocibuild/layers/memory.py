@@ -17,8 +17,9 @@ from ocibuild.layers.segments import Segment
 from ocibuild.layers.survey import layer_identity
 from ocibuild.oci.blobs import BuildCache, PackedBlob
 from ocibuild.oci.compression import Buffer, Compressor, checksum
-from ocibuild.oci.descriptor import Descriptor
+from ocibuild.oci.descriptor import Descriptor, descriptor_from_json
 from ocibuild.oci.digest import Digest, parse_digest
+from ocibuild.oci.fields import text_in
 from ocibuild.oci.media_type import Compression
 from ocibuild.plan import FilesLayer
 
@@ -77,12 +78,17 @@ def decode_record(raw: bytes | None) -> LayerRecord | None:
         facts = json.loads(head)
         if facts["format"] != _FORMAT:
             return None
+        described = {name: facts[name] for name in ("mediaType", "digest", "size")}
+        descriptor = descriptor_from_json(described, subject="a record")
+        rows = {key: Stretch(*stretch) for key, *stretch in _ROW.iter_unpack(table)}
+        if any(row.offset + row.length > descriptor.size for row in rows.values()):
+            return None
         return LayerRecord(
-            fingerprint=facts["fingerprint"],
-            compressor=facts["compressor"],
-            descriptor=Descriptor(facts["mediaType"], parse_digest(facts["digest"]), facts["size"]),
+            fingerprint=text_in(facts, "fingerprint", subject="a record") or "",
+            compressor=text_in(facts, "compressor", subject="a record") or "",
+            descriptor=descriptor,
             diff_id=parse_digest(facts["diffId"]),
-            stretches={key: Stretch(*stretch) for key, *stretch in _ROW.iter_unpack(table)},
+            stretches=rows,
         )
     except Exception:  # noqa: BLE001 - the cache may hold anything, and nothing in it is worth an error
         return None

@@ -19,6 +19,7 @@ from ocibuild.registry.calls import Answer, Call
 from ocibuild.registry.exchange import Body, body_of, read_at_most
 from ocibuild.registry.host import Host
 from ocibuild.registry.limiter import Lane
+from ocibuild.registry.link import next_link
 from ocibuild.registry.origin import Purpose, origin_of
 from ocibuild.registry.redact import redact_url
 from ocibuild.registry.refusal import RefusedError, refused
@@ -250,11 +251,8 @@ class Client:
         return Session(url, _number(answer.header("OCI-Chunk-Min-Length")) or (before.min_chunk if before else 0))
 
     def _next_page(self, answer: Answer) -> str:
-        link = next(iter(answer.header_values("Link")), "")
-        target, _, facts = link.partition(">")
-        if not target.startswith("<") or "next" not in facts:
-            return ""
-        return self._host.policy.follow(answer.url, target[1:], Purpose.LINK)
+        target = next_link(answer.header_values("Link"))
+        return self._host.policy.follow(answer.url, target, Purpose.LINK) if target else ""
 
 
 def _manifest_head(answer: Answer) -> ManifestHead:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import urlsplit
 
 # Everything else in a query may be a signature or a token (ggcr `internal/redact`).
 _PUBLIC_PARAMETERS = frozenset({"scope", "service", "mount", "from", "digest", "n", "last"})
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
 
 
 def redact_url(url: str) -> str:
@@ -24,12 +22,9 @@ def redact_url(url: str) -> str:
 
 def printable(text: str, limit: int = 500) -> str:
     """`text` on one line of at most about `limit` characters; control characters and bidirectional marks are escaped."""
-    line = _CONTROL.sub(_escaped, " ".join(text[: 4 * limit].split()))
+    words = " ".join(text[: 4 * limit].split())
+    line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in words)
     return line if len(line) <= limit else f"{line[:limit]}..."
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return match[0].encode("unicode_escape", "surrogatepass").decode()
 
 
 def _redacted(pair: str) -> str:

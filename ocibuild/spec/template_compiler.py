@@ -54,6 +54,8 @@ def _culprit(environment: Environment, text: str) -> str | None:
             environment.parse(match[0])
         except TemplateSyntaxError:
             return match[0]
+        except RecursionError:  # it is wrong in another way, which is not the one that is being told
+            continue
     return None
 
 

@@ -75,7 +75,8 @@ def _instructions(lines: tuple[str, ...], escape: str) -> Iterator[Instruction]:
             continue
         start, number, whole = number, *_joined(lines, number, escape)
         found = re.match(r"\s*(\S+)\s*", whole.chars)
-        assert found is not None, "a line that is not blank has a word"
+        if found is None:  # nothing but the sign that a line goes on
+            continue
         instruction = Instruction(found[1].upper(), whole.slice(found.end(), len(whole.chars)), start + 1)
         yield instruction
         number = _after_heredocs(lines, number, instruction)

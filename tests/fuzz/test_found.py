@@ -1,0 +1,28 @@
+"""What fuzzing found, once and for all: inputs that were a fault of ours before they were mended."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fuzz.targets import TARGETS
+
+FOUND = [
+    # Looking for the wrong expression of a template went deeper than Python does, beside the place where that was caught.
+    ("template", b"{% for n ij x %}\n" + b"{{" * 3000),
+    # A record of the cache with a size below zero, with text for a number, or with stretches outside of its blob.
+    ("layer record", b'{"format":1,"fingerprint":"","compressor":"","mediaType":"a/b","digest":"sha256:'
+     + b"0" * 64 + b'","size":-1,"diffId":"sha256:' + b"0" * 64 + b'"}\n'),
+    ("layer record", b'{"format":1,"fingerprint":7,"compressor":"","mediaType":"a/b","digest":"sha256:'
+     + b"0" * 64 + b'","size":1,"diffId":"sha256:' + b"0" * 64 + b'"}\n'),
+    ("layer record", b'{"format":1,"fingerprint":"","compressor":"","mediaType":"a/b","digest":"sha256:'
+     + b"0" * 64 + b'","size":1,"diffId":"sha256:' + b"0" * 64 + b'"}\n' + b"\xff" * 48),
+    # A Dockerfile that ends with nothing but the sign that a line goes on.
+    ("dockerfile", b"FROM b\n\\"),
+    # Marks that turn the direction of text around, and characters without a meaning, reached the terminal as they were.
+    ("refusal", "\u061c\u00ad\U000e0001\ufff9".encode()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "raw"), FOUND)
+def test_what_fuzzing_found_stays_mended(name: str, raw: bytes) -> None:
+    TARGETS[name](raw)
