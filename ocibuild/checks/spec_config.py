@@ -23,11 +23,14 @@ def _entrypoint_missing(spec: SpecUnderCheck) -> Iterator[Fault]:
     Source: OCI image-spec, config.md, "Entrypoint" and "Cmd".
     Mend: correct the path, or copy the program to it.
     """
+    missing: dict[tuple[str, Place], list[str]] = {}
     for part in spec.platforms:
         program = _program(part)
         if program and _is_known(spec, part) and not any(_holds(part, path) for path in _candidates(part, program)):
-            message = f"{program} is not in the image for {part.platform}"
-            yield Fault(message, _program_place(spec, part), "correct the path, or copy the program to it")
+            missing.setdefault((program, _program_place(spec, part)), []).append(str(part.platform))
+    for (program, place), platforms in missing.items():
+        message = f"{program} is not in the image for {', '.join(platforms)}"
+        yield Fault(message, place, "correct the path, or copy the program to it")
 
 
 def _entrypoint_not_executable(spec: SpecUnderCheck) -> Iterator[Fault]:
@@ -42,7 +45,7 @@ def _entrypoint_not_executable(spec: SpecUnderCheck) -> Iterator[Fault]:
         if program and part.platform.os == "linux":
             files = [file for path in _candidates(part, program) for file in _top_files(part, path)]
             if files and not files[0].is_executable:
-                message = f"{program} is in the image for {part.platform}, and is not executable"
+                message = f"{program} is in the image, and is not executable"
                 yield Fault(message, _program_place(spec, part), 'give its item `mode: "0755"`')
 
 
