@@ -26,7 +26,7 @@ _CLASSES = {
 }
 # One step through a pattern. `**` is more than a star only where it stands for whole components.
 _STEP = re.compile(
-    r"(?P<any_parents>(?<![^/])\*\*/)|(?P<all_below>(?<=/)\*\*\Z)|(?P<star>\*+)|(?P<one>\?)"
+    r"(?P<any_parents>(?<![^/])\*\*/)|(?P<all_below>(?<![^/])\*\*\Z)|(?P<star>\*+)|(?P<one>\?)"
     r"|(?P<set>\[(?P<not>[!^]?)(?P<members>\]?(?:\[:[a-z]+:\]|\\.|[^\]\\])*)\])|\\(?P<escaped>.)|(?P<plain>[^\\\[])",
     re.DOTALL,
 )

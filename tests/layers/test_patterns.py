@@ -77,6 +77,7 @@ def files_of(names: list[str]) -> list[str]:
 @given(FILES, st.lists(PATTERNS, min_size=1, max_size=4))
 @example([["a", "b.txt"], ["a", "a"]], ["a/", "!a/a"])
 @example([["a", "b.txt"], ["b.txt"]], ["/*", "!/a"])
+@example([["a", "a"]], ["/**", "!/a"])
 @example([["a", "a", "b.txt"], ["a", "c.log"]], ["*", "!*/", "!*.txt"])
 def test_exclude_is_gitignore(paths: list[list[str]], patterns: list[str]) -> None:
     with tempfile.TemporaryDirectory() as directory:
