@@ -25,10 +25,12 @@ from ocibuild.policy import Waiver
 from ocibuild.recipes.accounts import examine, login, logout
 from ocibuild.recipes.building import Reuse, build
 from ocibuild.recipes.caching import Usage, cache_directory, prune, usage
+from ocibuild.recipes.changing import Chosen, choose_changed
 from ocibuild.recipes.companions import Along
 from ocibuild.recipes.comparing import diff
 from ocibuild.recipes.copying import copy, tag
 from ocibuild.recipes.deleting import delete
+from ocibuild.recipes.facts import facts_of
 from ocibuild.recipes.linting import LintReport, LintTerms, lint
 from ocibuild.recipes.locking import BaseState, Locked, Standing, base_states, lock, lock_findings, recorded_bases
 from ocibuild.recipes.looking import Inspection, digest, images, inspect, tags
@@ -58,13 +60,13 @@ DEFAULT_OUTPUT = LayoutLocation(".ocibuild/layout")
 
 __all__ = [  # noqa: RUF022 - in the order of use
     # specs
-    "Facts", "Overrides", "as_yaml", "git_facts", "load", "render", "schema_text",
+    "Facts", "Overrides", "as_yaml", "facts_of", "git_facts", "load", "render", "schema_text",
     # checking
     "NO_LIMITS", "PROFILES", "RULES", "LintReport", "LintTerms", "Profile", "Rule", "Waiver", "lint", "load_policy", "rule_named",
     # base images
     "BaseState", "Locked", "Standing", "base_states", "lock", "lock_findings", "recorded_bases",
     # building
-    "DEFAULT_OUTPUT", "VERSION", "WRITER", "Built", "PlatformImage", "Reuse", "build", "write_file",
+    "DEFAULT_OUTPUT", "VERSION", "WRITER", "Built", "Chosen", "PlatformImage", "Reuse", "build", "choose_changed", "write_file",
     # the cache
     "Usage", "cache_directory", "prune", "usage",
     # places

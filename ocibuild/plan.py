@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from ocibuild.findings import Finding
 from ocibuild.oci.compression import Compressor
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest
@@ -261,7 +262,7 @@ class Plan:
     """One image, for one or several platforms. `created` is RFC 3339, as it will stand in the documents.
 
     `metadata` and the other maps are already fanned out here to the levels that the shape and the format have. `tags` is in
-    the order of the spec. `image` is a bare repository, None if the spec names none.
+    the order of the spec, those of rules by their priority. `image` is a bare repository, None if the spec names none.
     """
 
     image: Reference | None
@@ -277,6 +278,7 @@ class Plan:
     )  # dotted key -> where it stands, for checks
     policy: LabelPolicy | None = field(default=None, compare=False)
     waivers: tuple[Waiver, ...] = field(default=(), compare=False)
+    warnings: tuple[Finding, ...] = field(default=(), compare=False)  # what the spec says in vain, or against git
     files: tuple[Path, ...] = field(default=(), compare=False)  # that were read to know what to build, sources aside
 
     @property

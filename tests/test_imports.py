@@ -29,6 +29,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "oci": FOUNDATION,
     # What people demand of labels, and what they let pass.
     "policy": {"findings"},
+    # Rules that make tags, as values.
+    "tagging": FOUNDATION,
     "plan": FOUNDATION | {"oci", "policy"},
     # Where the JSON Schemas are, in a wheel and in a checkout.
     "schema_files": FOUNDATION,
@@ -49,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Base images, and the documents of a plan over them.
     "bases": FOUNDATION | {"oci", "plan", "graph", "image"},
     "assembly": FOUNDATION | {"oci", "plan", "image", "bases"},
-    **{name: FOUNDATION | {"oci", "policy", "plan", "graph", "schema_files"} for name in STAR},
+    **{name: FOUNDATION | {"oci", "policy", "plan", "tagging", "graph", "schema_files"} for name in STAR},
     # Where all of them are joined, a verb a module; and its table of contents.
     "recipes": FOUNDATION
     | STAR

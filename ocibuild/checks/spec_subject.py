@@ -15,6 +15,7 @@ from ocibuild.oci.platform import Platform
 from ocibuild.plan import ArchiveLayer, FilesLayer, ForeignLayer, LayerPlan, Origin, Plan, PlatformPlan, Strings
 
 Path = tuple[str | int, ...]
+_OF_GIT = ("source", "revision", "version", "created", "title")
 
 
 class SpecText(Protocol):
@@ -151,11 +152,17 @@ class SpecUnderCheck:
             yield self._entry(key, value, path) if path else Label(key, value, self.place)
 
     def _open_labels(self, labels: Strings) -> Iterator[Label]:
-        written = [PREFIX + key for key in self.text.keys(("metadata",))] + list(self.text.keys(("labels",)))
+        metadata = [key for key in self.text.keys(("metadata",)) if key != "defaults"]
+        written = [PREFIX + key for key in metadata] + list(self.text.keys(("labels",)))
         for key in dict.fromkeys(written):
             path = label_path(self.text, key)
             if path and key not in dict(labels):
                 yield self._entry(key, None, path)
+        defaults = ("metadata", "defaults")
+        if self.text.is_open(defaults):  # what git gives is not known where there is no checkout
+            for key in _OF_GIT:
+                if PREFIX + key not in (*dict(labels), *written):
+                    yield Label(PREFIX + key, None, self.text.place(defaults))
 
     def _entry(self, key: str, value: str | None, path: Path) -> Label:
         return Label(key, value, self.text.place(path), self.text.key_place(path))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from ocibuild.ci.program import git_text
 from ocibuild.errors import UsageError
 
-_TIMEOUT = 30
 _WEB = frozenset({"http", "https"})
 # Plumbing, here and below: no setting of the user can make it print something else.
 _TAGS = ("for-each-ref", "--points-at=HEAD", "--sort=-version:refname", "--format=%(refname:lstrip=2)", "refs/tags")
@@ -25,7 +24,7 @@ def git_facts(directory: Path) -> Mapping[str, str]:
     several), dirty (`true`/`false`), host, owner, repository (`owner/name`), url (https, of the remote `origin`).
     UsageError where there is no checkout.
     """
-    commit = _git(directory, "rev-parse", "--verify", "HEAD")
+    commit = git_text(directory, "rev-parse", "--verify", "HEAD")
     if commit is None:
         raise UsageError(
             "there is no git commit here",
@@ -35,11 +34,11 @@ def git_facts(directory: Path) -> Mapping[str, str]:
     return {
         "commit": commit,
         "short_commit": commit[:7],
-        "commit_date": _date(_git(directory, "rev-list", "-1", "--format=%ct", commit) or ""),
-        "branch": _git(directory, "symbolic-ref", "--short", "-q", "HEAD") or "",
-        "tag": _first_line(_git(directory, *_TAGS)),
-        "dirty": "true" if _git(directory, "status", "--porcelain", "--untracked-files=no") else "false",
-        **_remote(_git(directory, "remote", "get-url", "origin") or ""),
+        "commit_date": _date(git_text(directory, "rev-list", "-1", "--format=%ct", commit) or ""),
+        "branch": git_text(directory, "symbolic-ref", "--short", "-q", "HEAD") or "",
+        "tag": _first_line(git_text(directory, *_TAGS)),
+        "dirty": "true" if git_text(directory, "status", "--porcelain", "--untracked-files=no") else "false",
+        **_remote(git_text(directory, "remote", "get-url", "origin") or ""),
     }
 
 
@@ -80,28 +79,3 @@ def _parsed(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:
         return urlsplit("")
-
-
-def _git(directory: Path, *arguments: str) -> str | None:
-    """What `git` prints, or None where it fails or is not there."""
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed words only
-            ["git", "-C", str(directory), *arguments],  # noqa: S607 - git is looked up as any program
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=_TIMEOUT,
-            check=False,
-            env=_environment(),
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _environment() -> dict[str, str]:
-    # A prompt would wait for ever; and looking must not write: `git status` would refresh the index, under a lock.
-    import os
-
-    return {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}

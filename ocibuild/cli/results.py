@@ -11,6 +11,8 @@ import click
 
 from ocibuild import api
 from ocibuild.cli.messages import printable
+from ocibuild.plan import Plan
+from ocibuild.sizes import human_size
 
 SCHEMA_VERSION = 1
 
@@ -41,6 +43,23 @@ def built_as_json(built: Sequence[api.Built]) -> list[dict[str, Any]]:
         }
         for image in built
     ]
+
+
+def shown_name(plan: Plan) -> str:
+    """What people know the image of a plan as."""
+    names = plan.references or ((plan.image,) if plan.image else plan.tags)
+    return str(names[0]) if names else str(plan.origin or "the image")
+
+
+def summary(built: Sequence[api.Built], skipped: int) -> str:
+    """One line for many images: how many, and what they come to; a layer that several have counts once."""
+    layers = {layer.digest: layer.size for image in built for part in image.images for layer in part.layers}
+    told = f"{_number(len(built), 'image')} of {_number(len(layers), 'layer')}, {human_size(sum(layers.values()))}"
+    return f"{told}; {_number(skipped, 'image')} left out" if skipped else told
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _platform_as_json(part: api.PlatformImage) -> dict[str, Any]:

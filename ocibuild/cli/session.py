@@ -86,7 +86,7 @@ def overrides(options: dict[str, Any]) -> api.Overrides:
 
 def facts() -> api.Facts:
     """What specs may know of the world."""
-    return api.Facts(environ=os.environ, git=api.git_facts)
+    return api.facts_of(os.environ)
 
 
 def plans(options: dict[str, Any]) -> tuple[Plan, ...]:

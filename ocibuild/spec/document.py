@@ -15,6 +15,7 @@ from ocibuild.spec.ledger import Ledger
 from ocibuild.spec.nodes import MapNode, Path, ScalarNode, key_span_of, span_of, walk
 from ocibuild.spec.scope import Scope
 from ocibuild.spec.source import Source, Span
+from ocibuild.spec.tag_rules import is_rule
 from ocibuild.spec.template_language import Budget, TemplateError
 from ocibuild.spec.values import Value, evaluate, is_template
 
@@ -23,6 +24,8 @@ PLATFORM_KEYS = ("base", "config", "labels", "layers", "unset")
 PLATFORM_ANNOTATIONS = ("manifest", "manifest-descriptor")
 # What says nothing of the image, and so has no templates.
 AS_WRITTEN = ("extends", "matrix", "vars", "policy", "waivers")
+# What is rendered part by part where it is read.
+_LATER = ("flavor",)
 
 
 @dataclass(slots=True)
@@ -97,7 +100,10 @@ def evaluate_image(document: Document, scope: Scope) -> dict[str, Value]:
         if key == "annotations" and isinstance(node, MapNode):
             values[key] = _annotations(node, render, for_platform=False)
         elif key not in PLATFORM_KEYS:
-            values[key] = evaluate(node, (key,), as_written if key in AS_WRITTEN else render)
+            later = key in (*AS_WRITTEN, *_LATER)
+            values[key] = evaluate(
+                node, (key,), as_written if later else _tag_renderer(render) if key == "tags" else render
+            )
     return values
 
 
@@ -150,6 +156,11 @@ def locate(within: Span, fault: TemplateError) -> Span:
 
 def _as_written(node: ScalarNode, path: Path) -> str:  # noqa: ARG001 - the shape of a renderer
     return node.text
+
+
+def _tag_renderer(render: Callable[[ScalarNode, Path], str]) -> Callable[[ScalarNode, Path], str]:
+    """Leaves tag rules as they are, since `{{version}}` may be the rule's own."""
+    return lambda node, path: node.text if len(path) > 2 or is_rule(node.text) else render(node, path)
 
 
 def _renderer(document: Document, scope: Scope) -> Callable[[ScalarNode, Path], str]:

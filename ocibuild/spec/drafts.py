@@ -79,9 +79,9 @@ def load_drafts(file: FilePath, overrides: Overrides, facts: Facts) -> tuple[tup
     """The documents of a spec file, and what is wrong with it whatever the environment gives."""
     ledger = Ledger()
     drafts = []
-    git = _known_or_open(facts.git, file.absolute().parent)
+    git, ci = (_known_or_open(ask, file.absolute().parent) for ask in (facts.git, facts.ci))
     for document in read_documents(file, ledger, overrides.sets):
-        draft = _draft(document, overrides, facts, git)
+        draft = _draft(document, overrides, facts, git, ci)
         if draft is not None:
             drafts.append(draft)
     ignored = _WAITING | (_CONSEQUENCES if any(draft.document.broken for draft in drafts) else frozenset())
@@ -89,16 +89,20 @@ def load_drafts(file: FilePath, overrides: Overrides, facts: Facts) -> tuple[tup
 
 
 def _draft(
-    document: Document, overrides: Overrides, facts: Facts, git: Callable[[], Mapping[str, str]]
+    document: Document,
+    overrides: Overrides,
+    facts: Facts,
+    git: Callable[[], Mapping[str, str]],
+    ci: Callable[[], Mapping[str, str]],
 ) -> Draft | None:
-    scope = scope_of(document, overrides.sets, facts.environ, git)
+    scope = scope_of(document, overrides.sets, facts.environ, git, ci)
     scope = replace(scope, faulty=scope.faulty | scope.unset, unset=frozenset())
     try:
         rendering = render_document(document, scope, overrides.platforms)
     except SpecError as error:
         document.ledger.take(error.findings)
         return None
-    plan = None if rendering is None else read_plan(rendering, overrides, None)
+    plan = None if rendering is None else read_plan(rendering, overrides, None, None)
     return None if plan is None or rendering is None else Draft(plan, document, _is_whole(rendering, plan))
 
 

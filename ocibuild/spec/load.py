@@ -23,6 +23,7 @@ from ocibuild.spec.scope import did_you_mean
 from ocibuild.spec.source import read_source
 from ocibuild.spec.times import parse_seconds
 from ocibuild.spec.variables import declared_names, scope_of
+from ocibuild.tagging import Flavor, MadeTags, TagMaker, TagRule
 
 _SPEC_NAME = re.compile(r"(?:.*\.)?ocibuild\.ya?ml")
 _EPOCH = "SOURCE_DATE_EPOCH"
@@ -31,16 +32,28 @@ _VARS = "vars."
 __all__ = ["Facts", "Overrides", "find_specs", "is_spec_name", "load_plans", "read_documents", "render_specs"]
 
 
+def _unknown(directory: Path) -> Mapping[str, str]:
+    raise UsageError("what began this build is not known", where=str(directory), hint="give `ci` to the facts of specs")
+
+
+def _make_no_tags(rules: Sequence[TagRule], flavor: Flavor, directory: Path) -> MadeTags:
+    del rules, flavor
+    raise UsageError("there is nothing to make tags of", where=str(directory), hint="give `tags` to the facts of specs")
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What specs may know of the world.
 
     `environ` is asked only for the variables that a spec declares with `env`, and for SOURCE_DATE_EPOCH. `git` gives the
-    facts of the repository around a directory; it is called at most once a file, and only if a template names `git`.
+    facts of the repository around a directory, `ci` those of what began the build; each is called at most once a file, and
+    only if a template names it. `tags` makes tags by rules.
     """
 
     environ: Mapping[str, str]
     git: Callable[[Path], Mapping[str, str]]
+    ci: Callable[[Path], Mapping[str, str]] = _unknown
+    tags: TagMaker = _make_no_tags
 
 
 def find_specs(paths: Sequence[Path]) -> list[Path]:
@@ -70,7 +83,7 @@ def load_plans(paths: Sequence[Path], overrides: Overrides, facts: Facts) -> tup
     epoch = _epoch(facts, ledger)
     plans = []
     for rendering in _renderings(files, overrides, facts, ledger):
-        plan = read_plan(rendering, overrides, epoch)
+        plan = read_plan(rendering, overrides, epoch, facts.tags)
         if plan is not None:
             plans.append((rendering.document, plan))
     _check_names(plans, ledger)
@@ -83,19 +96,27 @@ def render_specs(paths: Sequence[Path], overrides: Overrides, facts: Facts) -> l
 
     Where a document comes out differently for its platforms, there is one for each. SpecError as `load_plans`.
     """
-    renderings = load_renderings(paths, overrides, facts)
-    return [document for rendering in renderings for document in resolved_documents(rendering)]
+    renderings = _load(paths, overrides, facts, facts.tags)
+    return [document for rendering, plan in renderings for document in resolved_documents(rendering, plan)]
 
 
 def load_renderings(paths: Sequence[Path], overrides: Overrides, facts: Facts) -> tuple[Rendering, ...]:
-    """The documents at `paths` with their templates evaluated, for what needs their text too. SpecError as `load_plans`."""
+    """The documents at `paths` with their templates evaluated, for what needs their text too. SpecError as `load_plans`.
+
+    Tag rules are not applied.
+    """
+    return tuple(rendering for rendering, _ in _load(paths, overrides, facts, None))
+
+
+def _load(
+    paths: Sequence[Path], overrides: Overrides, facts: Facts, maker: TagMaker | None
+) -> list[tuple[Rendering, Plan | None]]:
     files = find_specs(paths)
     ledger = Ledger()
-    renderings = tuple(_renderings(files, overrides, facts, ledger))
-    for rendering in renderings:
-        read_plan(rendering, overrides, _epoch(facts, ledger))
+    epoch = _epoch(facts, ledger)
+    read = [(one, read_plan(one, overrides, epoch, maker)) for one in _renderings(files, overrides, facts, ledger)]
     _raise_findings(ledger, files)
-    return renderings
+    return read
 
 
 def _renderings(files: list[Path], overrides: Overrides, facts: Facts, ledger: Ledger) -> Iterator[Rendering]:
@@ -105,10 +126,10 @@ def _renderings(files: list[Path], overrides: Overrides, facts: Facts, ledger: L
     for file in files:
         documents = read_documents(file, ledger, sets)
         complete = complete and bool(documents)
-        git = _once(facts.git, file.absolute().parent)
+        git, ci = (_once(ask, file.absolute().parent) for ask in (facts.git, facts.ci))
         for document in documents:
             declared.update(declared_names(document))
-            scope = scope_of(document, sets, facts.environ, git)
+            scope = scope_of(document, sets, facts.environ, git, ci)
             try:
                 rendering = render_document(document, scope, overrides.platforms)
             except SpecError as error:
@@ -147,12 +168,12 @@ def read_documents(file: Path, ledger: Ledger, sets: Mapping[str, str]) -> list[
     return documents
 
 
-def _once(git: Callable[[Path], Mapping[str, str]], directory: Path) -> Callable[[], Mapping[str, str]]:
+def _once(facts: Callable[[Path], Mapping[str, str]], directory: Path) -> Callable[[], Mapping[str, str]]:
     known: list[Mapping[str, str]] = []
 
     def ask() -> Mapping[str, str]:
         if not known:
-            known.append(git(directory))
+            known.append(facts(directory))
         return known[0]
 
     return ask

@@ -25,15 +25,17 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """Labels and annotations (level, key, value) from the command line; they win over the spec's."""
+    """Labels and annotations (level, key, value) from the command line, which win over the spec's; and metadata by its short
+    keys that the spec wins over."""
 
     labels: Strings = ()
     annotations: tuple[tuple[str, str, str], ...] = field(default=())
+    metadata: Strings = ()
 
 
 def read_labels(spec: View, extra: Extra) -> Strings:
     """The labels of the image for one platform."""
-    return _merge(_metadata(spec), _entries(spec, "labels"), extra.labels)
+    return _merge(_metadata(spec, extra), _entries(spec, "labels"), extra.labels)
 
 
 def read_annotations(spec: View, level: str, shape: Shape, extra: Extra) -> Strings:
@@ -42,7 +44,7 @@ def read_annotations(spec: View, level: str, shape: Shape, extra: Extra) -> Stri
         return ()
     annotations = spec.get("annotations")
     own = _entries(annotations, level) if annotations is not None else ()
-    fanned_out = _metadata(spec) if level in ("index", "manifest") else ()
+    fanned_out = _metadata(spec, extra) if level in ("index", "manifest") else ()
     return _merge(fanned_out, own, tuple((key, value) for at, key, value in extra.annotations if at == level))
 
 
@@ -77,8 +79,9 @@ def _problem(level: str, shape: Shape) -> tuple[str, str] | None:
     return None
 
 
-def _metadata(spec: View) -> Strings:
-    return tuple((PREFIX + key, value.text) for key, value in spec.entries("metadata"))
+def _metadata(spec: View, extra: Extra) -> Strings:
+    said = tuple((key, value.text) for key, value in spec.entries("metadata") if key != "defaults")
+    return tuple((PREFIX + key, value) for key, value in (*extra.metadata, *said))
 
 
 def _entries(view: View, key: str) -> Strings:

@@ -12,6 +12,7 @@ from ocibuild.oci.media_type import Format
 from ocibuild.oci.platform import Platform
 from ocibuild.plan import Origin, Plan, PlatformPlan
 from ocibuild.spec.complaints import Complaint, explain
+from ocibuild.spec.defaults import read_defaults
 from ocibuild.spec.document import (
     Document,
     evaluate_image,
@@ -31,6 +32,7 @@ from ocibuild.spec.settings import read_settings, read_unset
 from ocibuild.spec.times import format_time, parse_time
 from ocibuild.spec.values import Value, without
 from ocibuild.spec.view import View
+from ocibuild.tagging import TagMaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +88,27 @@ def render_document(document: Document, scope: Scope, asked: tuple[str, ...]) ->
     return Rendering(document, declared, tuple(rendered))
 
 
-def read_plan(rendering: Rendering, overrides: Overrides, epoch: int | None) -> Plan | None:
-    """The plan; None, with complaints in the ledger, where there is none. `epoch` is SOURCE_DATE_EPOCH."""
+def read_plan(rendering: Rendering, overrides: Overrides, epoch: int | None, maker: TagMaker | None) -> Plan | None:
+    """The plan; None, with complaints in the ledger, where there is none. `epoch` is SOURCE_DATE_EPOCH.
+
+    Without a `maker`, tag rules give no tags.
+    """
     document, first = rendering.document, rendering.platforms[0].spec
-    extra = Extra(overrides.labels, overrides.annotations)
     shape = Shape(Format(first.text_of("format") or "oci"), len(rendering.platforms) > 1)
-    created = _created(first, epoch)
+    said = _created(first, epoch)
+    created = said or 0
+    git_metadata = read_defaults(first, rendering.platforms[0].scope, None if said is None else format_time(said))
+    extra = Extra(overrides.labels, overrides.annotations, git_metadata)
     _check(rendering, shape, extra)
     context = _Context(document.directory, shape, extra, created, epoch, locked_bases(document))
     try:
-        image, tags = read_names(first, overrides.tags)
+        names = read_names(first, overrides.tags, rendering.platforms[0].scope, maker)
     except SpecError as error:
         document.ledger.take(error.findings)
         return None
     return Plan(
-        image=image,
-        tags=tags,
+        image=names.image,
+        tags=names.tags,
         format=shape.format,
         created=format_time(created),
         platforms=tuple(_platform_plan(rendering, one, context) for one in rendering.platforms),
@@ -111,6 +118,7 @@ def read_plan(rendering: Rendering, overrides: Overrides, epoch: int | None) -> 
         places=document.origins(),
         policy=read_policy(first),
         waivers=read_waivers(first),
+        warnings=names.warnings,
         files=document.files,  # last: only now all templates were read
     )
 
@@ -167,9 +175,9 @@ def _check(rendering: Rendering, shape: Shape, extra: Extra) -> None:
     check_annotations(View(first.document, {}), shape, extra)
 
 
-def _created(spec: View, epoch: int | None) -> int:
+def _created(spec: View, epoch: int | None) -> int | None:
     said = spec.parse_of("created", parse_time)
-    return said if said is not None else epoch or 0
+    return epoch if said is None else said
 
 
 def _usable(document: Document, values: Value, judged: list[tuple[Value, Value]]) -> Value:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ocibuild.plan import Plan
 from ocibuild.spec.document import AS_WRITTEN
 from ocibuild.spec.nodes import Path
 from ocibuild.spec.plans import Rendering
+from ocibuild.spec.tag_rules import is_rule
 from ocibuild.spec.values import Value
 
 # Where the schema means numbers and truth values; everything else is text, whatever it looks like.
@@ -15,12 +17,15 @@ _DIRECTORY = "directory"
 _DIRECTORY_DEPTH = 5  # layers, index, files, index, directory
 
 
-def resolved_documents(rendering: Rendering) -> list[dict[str, Any]]:
-    """What the document says of the image; one for each platform where that differs."""
+def resolved_documents(rendering: Rendering, plan: Plan | None) -> list[dict[str, Any]]:
+    """What the document says of the image; one for each platform where that differs. Of tag rules, what they give."""
     documents: list[dict[str, Any]] = []
     names: list[list[str]] = []
     for rendered in rendering.platforms:
         document = _plain({key: value for key, value in rendered.spec.value.items() if key not in AS_WRITTEN}, ())
+        if plan is not None and _has_rules(document):
+            document["tags"] = list(plan.tags)
+            document.pop("flavor", None)
         if document in documents:
             names[documents.index(document)].append(str(rendered.platform))
         else:
@@ -29,6 +34,11 @@ def resolved_documents(rendering: Rendering) -> list[dict[str, Any]]:
     if len(documents) > 1:
         return [{**document, "platforms": platforms} for document, platforms in zip(documents, names, strict=True)]
     return documents
+
+
+def _has_rules(document: dict[str, Any]) -> bool:
+    tags = document.get("tags") or ()
+    return "flavor" in document or any(isinstance(tag, dict) or is_rule(tag) for tag in tags)
 
 
 def _plain(value: Value, path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""What the templates of a spec can name: its variables, `platform` and `git`."""
+"""What the templates of a spec can name: its variables, `platform`, `git` and `ci`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from ocibuild.oci.platform import Platform
 
 GIT_FACTS = ("branch", "commit", "commit_date", "dirty", "owner", "repository", "short_commit", "tag")
-# `ci` is kept free for what is known of the CI run.
+CI_FACTS = (
+    *("base_ref", "branch", "change", "commit", "default_branch", "event", "is_default_branch", "owner", "provider"),
+    *("ref", "repository", "run_id", "run_url", "short_commit", "tag", "url"),
+)
 NAMESPACES = ("platform", "git", "ci")
 
 
@@ -17,11 +20,13 @@ NAMESPACES = ("platform", "git", "ci")
 class Scope:
     """Values by name. `unset` variables are declared and have no value; using a `faulty` one was complained about already.
 
-    `platform` is None where a value is the same for every platform. `git` is asked only when a template names it.
+    `platform` is None where a value is the same for every platform. `git` and `ci` are asked only when a template names
+    them.
     """
 
     variables: Mapping[str, str]
     git: Callable[[], Mapping[str, str]]
+    ci: Callable[[], Mapping[str, str]] = dict
     unset: frozenset[str] = frozenset()
     faulty: frozenset[str] = frozenset()
     platform: Platform | None = None
@@ -29,7 +34,7 @@ class Scope:
     @property
     def names(self) -> tuple[str, ...]:
         """Every name that a template may use here."""
-        return (*self.variables, *self.unset, *self.faulty, "platform", "git")
+        return (*self.variables, *self.unset, *self.faulty, "platform", "git", "ci")
 
 
 def platform_facts(platform: Platform) -> dict[str, str]:

@@ -16,7 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import pass_context
 
 from ocibuild.errors import OcibuildError
-from ocibuild.spec.scope import GIT_FACTS, Scope, did_you_mean, platform_facts
+from ocibuild.spec.scope import CI_FACTS, GIT_FACTS, Scope, did_you_mean, platform_facts
 from ocibuild.spec.template_compiler import COUNTED, JOINED, Compiled, compile_template, newline_of
 from ocibuild.spec.template_language import (
     FILTERS,
@@ -68,7 +68,7 @@ def _collect(template: Template, values: dict[str, Any], budget: Budget) -> str:
 
 
 class _Facts:
-    """`platform` or `git` in a template: names and values, and nothing else."""
+    """`platform`, `git` or `ci` in a template: names and values, and nothing else."""
 
     def __init__(self, name: str, values: Mapping[str, str], known: tuple[str, ...]) -> None:
         self.name, self.values, self.known = name, values, known
@@ -201,6 +201,8 @@ def _values(names: tuple[tuple[str, int], ...], scope: Scope) -> dict[str, Any]:
             values[name] = _platform(scope, line)
         elif name == "git":
             values[name] = _Facts("git", scope.git(), GIT_FACTS)
+        elif name == "ci":
+            values[name] = _Facts("ci", scope.ci(), CI_FACTS)
     return values
 
 

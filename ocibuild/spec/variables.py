@@ -42,16 +42,20 @@ def _variables(document: Document) -> tuple[str, ...]:
 
 
 def scope_of(
-    document: Document, sets: Mapping[str, str], environ: Mapping[str, str], git: Callable[[], Mapping[str, str]]
+    document: Document,
+    sets: Mapping[str, str],
+    environ: Mapping[str, str],
+    git: Callable[[], Mapping[str, str]],
+    ci: Callable[[], Mapping[str, str]],
 ) -> Scope:
     """What the document's templates can name. Complains of required variables without a value.
 
     --set decides before the environment, and that before the default; an empty environment variable counts as none, as CI
-    systems set those for secrets that do not exist. A default may use the variables above it, those of the matrix and `git`.
+    systems set those for secrets that do not exist. A default may use the variables above it, those of the matrix, `git` and `ci`.
     """
     of_matrix = matrix_names(document)
     faulty = frozenset(name for name in of_matrix if name not in document.matrix)
-    scope = Scope(variables=dict(document.matrix), git=git, faulty=faulty)
+    scope = Scope(variables=dict(document.matrix), git=git, ci=ci, faulty=faulty)
     for name in of_matrix:
         _check_name(document, ("matrix", name))
     for name in _variables(document):

@@ -21,10 +21,11 @@ from ocibuild.cli.options import (
     spec_options,
     subcommand,
 )
-from ocibuild.cli.results import built_as_json, metadata_file, print_json, pushed_as_json
+from ocibuild.cli.results import built_as_json, metadata_file, print_json, pushed_as_json, shown_name, summary
 from ocibuild.cli.session import default_jobs, opened_places, plans
 from ocibuild.errors import UsageError
-from ocibuild.oci.location import DockerArchiveLocation, RegistryLocation, parse_location, parse_output
+from ocibuild.events import Noted
+from ocibuild.oci.location import DockerArchiveLocation, LocalLocation, RegistryLocation, parse_location, parse_output
 from ocibuild.plan import Plan
 
 
@@ -33,6 +34,7 @@ from ocibuild.plan import Plan
     "ocibuild build",
     "ocibuild build --set version=1.2.3 --platform linux/arm64",
     "ocibuild build -f images/ -o oci-archive:images.tar",
+    "ocibuild build -f images/ --changed-since origin/main",
     "ocibuild build --push --metadata-file built.json",
 )
 @spec_options
@@ -43,6 +45,11 @@ from ocibuild.plan import Plan
     multiple=True,
     metavar="IMAGE",
     help="Take over unchanged layers of this image, wherever it is, without packing or sending them; may be repeated.",
+)
+@option(
+    "--changed-since",
+    metavar="REVISION",
+    help="Build only images whose spec, templates or sources differ from this git revision.",
 )
 @option("--no-cache", is_flag=True, help="Make everything anew: no cache, no layers of earlier images.")
 @cache_dir_option
@@ -63,29 +70,55 @@ def command(**options: Any) -> None:
     The result is an OCI layout (.ocibuild/layout unless -o says otherwise), ready for `ocibuild push`. The same sources give
     the same digest on every machine.
     """
-    output = parse_output(options["output"])
-    wanted = plans(options)
-    jobs = options["jobs"] or default_jobs()
+    output, chosen = parse_output(options["output"]), _chosen(options)
     if options["push"] and isinstance(output, DockerArchiveLocation):
         raise UsageError("an image is not pushed out of a docker-archive", hint="build to oci:DIR or oci-archive:FILE")
     terms = api.Terms(jobs=options["jobs"] or api.UPLOADS)
     with opened_places(options) as places:
-        built = api.build(
-            wanted,
-            output,
-            places,
-            self_contained=output != api.DEFAULT_OUTPUT,
-            reuse=_reuse(options, wanted),
-            jobs=jobs,
-        )
+        for plan in chosen.unchanged:
+            places.emit(Noted(f"{shown_name(plan)} is left out: nothing that it is made of has changed"))
+        built = _build(chosen.changed, output, places, options) if chosen.changed else ()
+        if len(built) > 1 or chosen.unchanged:
+            places.emit(Noted(summary(built, len(chosen.unchanged))))
         if options["metadata_file"]:
             metadata_file(options["metadata_file"], built)
-        pushed = api.push_plans(wanted, output, (), places, terms) if options["push"] else ()
+        push = options["push"] and chosen.changed
+        pushed = api.push_plans(chosen.changed, output, (), places, terms) if push else ()
     if options["as_json"]:
-        print_json({"images": built_as_json(built), **({"pushed": pushed_as_json(pushed)} if options["push"] else {})})
+        _show_json(options, built, chosen, pushed)
     else:
         for image in built:
             click.echo(image.name)
+
+
+def _build(
+    wanted: tuple[Plan, ...], output: LocalLocation, places: api.Places, options: dict[str, Any]
+) -> tuple[api.Built, ...]:
+    return api.build(
+        wanted,
+        output,
+        places,
+        self_contained=output != api.DEFAULT_OUTPUT,
+        reuse=_reuse(options, wanted),
+        jobs=options["jobs"] or default_jobs(),
+    )
+
+
+def _show_json(
+    options: dict[str, Any], built: Sequence[api.Built], chosen: api.Chosen, pushed: Sequence[api.Pushed]
+) -> None:
+    document: dict[str, Any] = {"images": built_as_json(built)}
+    if options["changed_since"]:
+        document["skipped"] = [shown_name(plan) for plan in chosen.unchanged]
+    if options["push"]:
+        document["pushed"] = pushed_as_json(pushed)
+    print_json(document)
+
+
+def _chosen(options: dict[str, Any]) -> api.Chosen:
+    """What to build, and what to leave out."""
+    wanted, revision = plans(options), options["changed_since"]
+    return api.choose_changed(wanted, revision) if revision else api.Chosen(wanted, ())
 
 
 def _reuse(options: dict[str, Any], wanted: Sequence[Plan]) -> api.Reuse | None:
