@@ -19,7 +19,7 @@ def present(*programs: str) -> bool:
     return all(shutil.which(program) for program in programs)
 
 
-def umoci(corpus: Corpus) -> list[Contender]:
+def umoci(corpus: Corpus, rounds: int | None = None) -> list[Contender]:
     """`umoci insert` of the tree into a fresh image: gzip on all cores, at the default level of its library."""
 
     def prepare(directory: Path) -> Command:
@@ -28,7 +28,7 @@ def umoci(corpus: Corpus) -> list[Contender]:
         call(("umoci", "new", "--image", image), directory)
         return ("umoci", "insert", "--image", image, corpus.path, "/app")
 
-    return [Contender("umoci insert", prepare, _output_size)] if present("umoci") else []
+    return [Contender("umoci insert", prepare, _output_size, rounds)] if present("umoci") else []
 
 
 def buildah(corpus: Corpus, rounds: int) -> list[Contender]:
