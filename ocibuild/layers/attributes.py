@@ -12,7 +12,6 @@ from ocibuild.plan import KEEP, Attributes, FilesLayer
 
 _PERMISSION_BITS = 0o7777
 _EXECUTABLE, _PLAIN, _DIRECTORY_MODE = 0o755, 0o644, 0o755
-_SPECIAL_BITS = 0o7000
 # Directories that nearly every base has, and where 0755 would be wrong: a directory of an upper layer replaces the attributes
 # of the lower one, and an image without a writable /tmp is broken.
 _CUSTOMARY_MODES = {b"tmp": 0o1777, b"var/tmp": 0o1777, b"root": 0o700}
@@ -54,13 +53,16 @@ class Resolver(NamedTuple):
         return owner if isinstance(owner, tuple) else (0, 0)
 
     def file_mode(self, facts: Facts) -> int:
-        """By default 0755 or 0644, by the owner's x bit: all of a mode that neither umask nor git changes. Setuid bits stay."""
+        """By default 0755 or 0644, by the owner's x bit: all of a mode that neither umask nor git changes.
+
+        A setuid bit of the source goes with the rest: with the owner 0:0, it would give away root.
+        """
         mode = self.attributes.file_mode
         if isinstance(mode, int):
             return mode
         if mode is KEEP or self.keeps_by_default:
             return facts.mode & _PERMISSION_BITS
-        return (_EXECUTABLE if facts.mode & 0o100 else _PLAIN) | (facts.mode & _SPECIAL_BITS)
+        return _EXECUTABLE if facts.mode & 0o100 else _PLAIN
 
     def dir_mode(self, facts: Facts, path: bytes) -> int:
         mode = self.attributes.dir_mode

@@ -30,9 +30,9 @@ def give(path: Path, *, mode: int, mtime: float = 0.0) -> Path:
         (0o700, 0o755, 0o700),
         (0o775, 0o755, 0o775),
         (0o655, 0o644, 0o655),
-        (0o4755, 0o4755, 0o4755),
-        (0o2755, 0o2755, 0o2755),
-        (0o6700, 0o6755, 0o6700),
+        (0o4755, 0o755, 0o4755),
+        (0o2755, 0o755, 0o2755),
+        (0o6700, 0o755, 0o6700),
     ],
 )
 def test_modes_of_files(tmp_path: Path, on_disk: int, by_default: int, kept: int) -> None:
