@@ -10,53 +10,103 @@ All that the command line can do can be done with these. Errors are those of `oc
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from ocibuild import __version__ as VERSION  # noqa: N812 - a constant here
-from ocibuild.assembly import Built
-from ocibuild.checks.catalogue import RULES, rule_named
-from ocibuild.checks.profiles import NO_LIMITS, PROFILES, Profile, profile_named
-from ocibuild.checks.rule import Rule
-from ocibuild.ci.git import git_facts
-from ocibuild.differences import Difference, ImageDifference, ImageLayer, ValueChange
-from ocibuild.graph import Node
-from ocibuild.image import PlatformImage
-from ocibuild.layers.tar import WRITER
 from ocibuild.oci.location import LayoutLocation
-from ocibuild.policy import Waiver
-from ocibuild.recipes.accounts import examine, login, logout
-from ocibuild.recipes.building import Reuse, build
-from ocibuild.recipes.caching import Usage, cache_directory, prune, usage
-from ocibuild.recipes.changing import Chosen, choose_changed
-from ocibuild.recipes.companions import Along
-from ocibuild.recipes.comparing import diff
-from ocibuild.recipes.copying import copy, tag
-from ocibuild.recipes.deleting import delete
-from ocibuild.recipes.facts import facts_of
-from ocibuild.recipes.linting import LintReport, LintTerms, lint
-from ocibuild.recipes.locking import BaseState, Locked, Standing, base_states, lock, lock_findings, recorded_bases
-from ocibuild.recipes.looking import Inspection, digest, images, inspect, tags
-from ocibuild.recipes.merging import create_index
-from ocibuild.recipes.mirroring import copy_tags
-from ocibuild.recipes.places import Places
-from ocibuild.recipes.planning import Fate, Move, PushPlan, plan_push
-from ocibuild.recipes.pushing import UPLOADS, Pushed, Terms, push, push_plans
-from ocibuild.recipes.referring import Attachment, Referred, attach, referrers
-from ocibuild.recipes.reporting import report
-from ocibuild.recipes.serving import serve
-from ocibuild.registry.settings import Settings
-from ocibuild.schema_files import schema_text
-from ocibuild.spec.load import Facts, Overrides
-from ocibuild.spec.load import load_plans as load
-from ocibuild.spec.load import render_specs as render
-from ocibuild.spec.policies import load_policy
-from ocibuild.spec.yaml_text import as_yaml
-from ocibuild.store.naming import Entry
-from ocibuild.store.writing import write_file
-from ocibuild.tree.comparing import FileChange
-from ocibuild.tree.entry import Entry as FileEntry
-from ocibuild.tree.entry import shown as shown_path
-from ocibuild.tree.wording import details as change_details
+
+if TYPE_CHECKING:
+    from ocibuild.assembly import Built
+    from ocibuild.checks.catalogue import RULES, rule_named
+    from ocibuild.checks.profiles import NO_LIMITS, PROFILES, Profile, profile_named
+    from ocibuild.checks.rule import Rule
+    from ocibuild.ci.git import git_facts
+    from ocibuild.differences import Difference, ImageDifference, ImageLayer, ValueChange
+    from ocibuild.graph import Node
+    from ocibuild.image import PlatformImage
+    from ocibuild.layers.tar import WRITER
+    from ocibuild.policy import Waiver
+    from ocibuild.recipes.accounts import examine, login, logout
+    from ocibuild.recipes.building import Reuse, build
+    from ocibuild.recipes.caching import Usage, cache_directory, prune, usage
+    from ocibuild.recipes.changing import Chosen, choose_changed
+    from ocibuild.recipes.companions import Along
+    from ocibuild.recipes.comparing import diff
+    from ocibuild.recipes.copying import copy, tag
+    from ocibuild.recipes.deleting import delete
+    from ocibuild.recipes.facts import facts_of
+    from ocibuild.recipes.linting import LintReport, LintTerms, lint
+    from ocibuild.recipes.locking import BaseState, Locked, Standing, base_states, lock, lock_findings, recorded_bases
+    from ocibuild.recipes.looking import Inspection, digest, images, inspect, tags
+    from ocibuild.recipes.merging import create_index
+    from ocibuild.recipes.mirroring import copy_tags
+    from ocibuild.recipes.places import Places
+    from ocibuild.recipes.planning import Fate, Move, PushPlan, plan_push
+    from ocibuild.recipes.pushing import UPLOADS, Pushed, Terms, push, push_plans
+    from ocibuild.recipes.referring import Attachment, Referred, attach, referrers
+    from ocibuild.recipes.reporting import report
+    from ocibuild.recipes.serving import serve
+    from ocibuild.registry.settings import Settings
+    from ocibuild.schema_files import schema_text
+    from ocibuild.spec.load import Facts, Overrides
+    from ocibuild.spec.load import load_plans as load
+    from ocibuild.spec.load import render_specs as render
+    from ocibuild.spec.policies import load_policy
+    from ocibuild.spec.yaml_text import as_yaml
+    from ocibuild.store.naming import Entry
+    from ocibuild.store.writing import write_file
+    from ocibuild.tree.comparing import FileChange
+    from ocibuild.tree.entry import Entry as FileEntry
+    from ocibuild.tree.entry import shown as shown_path
+    from ocibuild.tree.wording import details as change_details
 
 DEFAULT_OUTPUT = LayoutLocation(".ocibuild/layout")
+
+# The module of each name above. They are imported when they are first asked for (PEP 562): all of them together take longer
+# than most commands do. `NAME=OTHER` is OTHER there.
+_HOMES = {
+    "ocibuild.assembly": "Built",
+    "ocibuild.checks.catalogue": "RULES rule_named",
+    "ocibuild.checks.profiles": "NO_LIMITS PROFILES Profile profile_named",
+    "ocibuild.checks.rule": "Rule",
+    "ocibuild.ci.git": "git_facts",
+    "ocibuild.differences": "Difference ImageDifference ImageLayer ValueChange",
+    "ocibuild.graph": "Node",
+    "ocibuild.image": "PlatformImage",
+    "ocibuild.layers.tar": "WRITER",
+    "ocibuild.policy": "Waiver",
+    "ocibuild.recipes.accounts": "examine login logout",
+    "ocibuild.recipes.building": "Reuse build",
+    "ocibuild.recipes.caching": "Usage cache_directory prune usage",
+    "ocibuild.recipes.changing": "Chosen choose_changed",
+    "ocibuild.recipes.companions": "Along",
+    "ocibuild.recipes.comparing": "diff",
+    "ocibuild.recipes.copying": "copy tag",
+    "ocibuild.recipes.deleting": "delete",
+    "ocibuild.recipes.facts": "facts_of",
+    "ocibuild.recipes.linting": "LintReport LintTerms lint",
+    "ocibuild.recipes.locking": "BaseState Locked Standing base_states lock lock_findings recorded_bases",
+    "ocibuild.recipes.looking": "Inspection digest images inspect tags",
+    "ocibuild.recipes.merging": "create_index",
+    "ocibuild.recipes.mirroring": "copy_tags",
+    "ocibuild.recipes.places": "Places",
+    "ocibuild.recipes.planning": "Fate Move PushPlan plan_push",
+    "ocibuild.recipes.pushing": "UPLOADS Pushed Terms push push_plans",
+    "ocibuild.recipes.referring": "Attachment Referred attach referrers",
+    "ocibuild.recipes.reporting": "report",
+    "ocibuild.recipes.serving": "serve",
+    "ocibuild.registry.settings": "Settings",
+    "ocibuild.schema_files": "schema_text",
+    "ocibuild.spec.load": "Facts Overrides load=load_plans render=render_specs",
+    "ocibuild.spec.policies": "load_policy",
+    "ocibuild.spec.yaml_text": "as_yaml",
+    "ocibuild.store.naming": "Entry",
+    "ocibuild.store.writing": "write_file",
+    "ocibuild.tree.comparing": "FileChange",
+    "ocibuild.tree.entry": "FileEntry=Entry shown_path=shown",
+    "ocibuild.tree.wording": "change_details=details",
+}
 
 __all__ = [  # noqa: RUF022 - in the order of use
     # specs
@@ -81,3 +131,18 @@ __all__ = [  # noqa: RUF022 - in the order of use
     # serving
     "serve",
 ]  # fmt: skip
+
+
+if not TYPE_CHECKING:  # else every misspelt name would be an `object` to type checkers
+
+    def __getattr__(name: str) -> object:
+        for module, names in _HOMES.items():
+            for entry in names.split():
+                here, _, there = entry.partition("=")
+                if here == name:
+                    value = globals()[name] = getattr(import_module(module), there or here)
+                    return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -73,7 +73,6 @@ def command(**options: Any) -> None:
     output, chosen = parse_output(options["output"]), _chosen(options)
     if options["push"] and isinstance(output, DockerArchiveLocation):
         raise UsageError("an image is not pushed out of a docker-archive", hint="build to oci:DIR or oci-archive:FILE")
-    terms = api.Terms(jobs=options["jobs"] or api.UPLOADS)
     with opened_places(options) as places:
         for plan in chosen.unchanged:
             places.emit(Noted(f"{shown_name(plan)} is left out: nothing that it is made of has changed"))
@@ -82,8 +81,7 @@ def command(**options: Any) -> None:
             places.emit(Noted(summary(built, len(chosen.unchanged))))
         if options["metadata_file"]:
             metadata_file(options["metadata_file"], built)
-        push = options["push"] and chosen.changed
-        pushed = api.push_plans(chosen.changed, output, (), places, terms) if push else ()
+        pushed = _push(chosen.changed, output, places, options) if options["push"] and chosen.changed else ()
     if options["as_json"]:
         _show_json(options, built, chosen, pushed)
     else:
@@ -102,6 +100,12 @@ def _build(
         reuse=_reuse(options, wanted),
         jobs=options["jobs"] or default_jobs(),
     )
+
+
+def _push(
+    built: tuple[Plan, ...], output: LocalLocation, places: api.Places, options: dict[str, Any]
+) -> tuple[api.Pushed, ...]:
+    return api.push_plans(built, output, (), places, api.Terms(jobs=options["jobs"] or api.UPLOADS))
 
 
 def _show_json(
