@@ -27,7 +27,7 @@ def _version_not_tag(spec: SpecUnderCheck) -> Iterator[Fault]:
     found = [version.group(1) for tag in spec.plan.tags if (version := _FULL_VERSION.fullmatch(tag))]
     said = dict(spec.platforms[0].plan.labels).get(_VERSION) if spec.platforms else None
     match = _FULL_VERSION.fullmatch(said or "")
-    if found and match and not any(_belong_together(match.group(1), tag) for tag in found):
+    if spec.knows_all_tags and found and match and not any(_belong_together(match.group(1), tag) for tag in found):
         message = f"the version is {said}, and no tag is of that version: {', '.join(spec.plan.tags)}"
         yield Fault(
             message, _label_place(spec, _VERSION), "write the version once, under `vars`, and {{ version }} here"

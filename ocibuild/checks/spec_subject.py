@@ -15,7 +15,8 @@ from ocibuild.oci.platform import Platform
 from ocibuild.plan import ArchiveLayer, FilesLayer, ForeignLayer, LayerPlan, Origin, Plan, PlatformPlan, Strings
 
 Path = tuple[str | int, ...]
-_OF_GIT = ("source", "revision", "version", "created", "title")
+_DEFAULTS: Path = ("metadata", "defaults")
+_OF_GIT = ("source", "revision", "version", "created", "title")  # what `defaults: git` stands for
 
 
 class SpecText(Protocol):
@@ -26,6 +27,9 @@ class SpecText(Protocol):
 
     def keys(self, path: Path) -> tuple[str, ...]:
         """The keys of the map there."""
+
+    def texts(self, path: Path) -> tuple[str, ...]:
+        """The text that is written there, or those of a list."""
 
     def place(self, path: Path) -> Place:
         """Where the value is written, or the innermost one around it."""
@@ -96,6 +100,11 @@ class SpecUnderCheck:
     def place(self) -> Place:
         return self.text.place(())
 
+    @property
+    def knows_all_tags(self) -> bool:
+        """Whether the plan has every tag that the image will get: rules, and open values, give theirs when it is built."""
+        return not self.text.has(("tags", len(self.plan.tags)))
+
     def config_place(self, *path: str | int) -> Place:
         """Where a value of `config` is written."""
         return self.text.place(("config", *path))
@@ -149,20 +158,25 @@ class SpecUnderCheck:
     def _labels(self, labels: Strings) -> Iterator[Label]:
         for key, value in labels:
             path = label_path(self.text, key)
-            yield self._entry(key, value, path) if path else Label(key, value, self.place)
+            yield self._entry(key, value, path) if path else Label(key, value, self.text.place(_DEFAULTS))
 
     def _open_labels(self, labels: Strings) -> Iterator[Label]:
-        metadata = [key for key in self.text.keys(("metadata",)) if key != "defaults"]
-        written = [PREFIX + key for key in metadata] + list(self.text.keys(("labels",)))
+        """What is written and has no value yet, and what git gives in another checkout: at a tag, or with a remote."""
+        metadata = [PREFIX + key for key in self.text.keys(("metadata",)) if key != "defaults"]
+        written = (*metadata, *self.text.keys(("labels",)))
+        known = dict(labels)
         for key in dict.fromkeys(written):
             path = label_path(self.text, key)
-            if path and key not in dict(labels):
+            if path and key not in known:
                 yield self._entry(key, None, path)
-        defaults = ("metadata", "defaults")
-        if self.text.is_open(defaults):  # what git gives is not known where there is no checkout
-            for key in _OF_GIT:
-                if PREFIX + key not in (*dict(labels), *written):
-                    yield Label(PREFIX + key, None, self.text.place(defaults))
+        for key in self._given_by_git():
+            if key not in known and key not in written:
+                yield Label(key, None, self.text.place(_DEFAULTS))
+
+    def _given_by_git(self) -> Iterator[str]:
+        named = self.text.texts(_DEFAULTS)
+        for name in _OF_GIT if named == ("git",) else named:
+            yield PREFIX + name
 
     def _entry(self, key: str, value: str | None, path: Path) -> Label:
         return Label(key, value, self.text.place(path), self.text.key_place(path))

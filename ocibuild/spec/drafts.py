@@ -14,7 +14,7 @@ from ocibuild.spec.document import Document
 from ocibuild.spec.layers import is_selected
 from ocibuild.spec.ledger import Ledger
 from ocibuild.spec.load import Facts, Overrides, read_documents
-from ocibuild.spec.nodes import MapNode, Node, Path, child
+from ocibuild.spec.nodes import ListNode, MapNode, Node, Path, ScalarNode, child
 from ocibuild.spec.plans import Rendering, read_plan, render_document
 from ocibuild.spec.template_language import TemplateError
 from ocibuild.spec.variables import scope_of
@@ -49,6 +49,12 @@ class Draft:
         """The keys of the map that is written there; none if there is no map."""
         node = self._at(path)
         return tuple(node.entries) if isinstance(node, MapNode) else ()
+
+    def texts(self, path: Path) -> tuple[str, ...]:
+        """The text that is written there as it is written, or those of a list; none if there is neither."""
+        node = self._at(path)
+        nodes = node.items if isinstance(node, ListNode) else (node,)
+        return tuple(one.text for one in nodes if isinstance(one, ScalarNode))
 
     def place(self, path: Path) -> Place:
         """Where the value is written, or the innermost one around it that exists."""

@@ -119,6 +119,8 @@ def test_files_that_are_no_text_are_findings(tmp_path: Path) -> None:
         "vars: {v: {env: V}}\nbase: '{{ v }}'\nconfig: {entrypoint: [/app]}\n" + SOURCE,
         "vars: {v: {env: V}}\nconfig: {entrypoint: ['{{ v }}']}\n" + SOURCE,
         "metadata: {source: 'https://{{ git.repository }}', version: 1.2.3}\ntags: ['{{ git.tag }}']\n",
+        "metadata: {source: https://a.invalid/b, version: 1.2.3}\ntags: [2.0.0, 'type=semver,pattern={{version}}']\n",
+        "metadata: {source: https://a.invalid/b, version: 1.2.3}\ntags: [2.0.0, {type: sha, format: long}]\n",
     ],
 )
 def test_values_that_are_not_known_are_left_open(tmp_path: Path, text: str) -> None:
@@ -156,6 +158,39 @@ def test_git_is_asked_once_a_checkout(tmp_path: Path) -> None:
     findings = report(tmp_path, {"a/ocibuild.yaml": text, "b/ocibuild.yaml": text}, git=git).findings
     assert [finding.rule for finding in findings] == ["source-not-url"] * 2
     assert asked == [tmp_path]
+
+
+NO_REMOTE = {"url": "", "commit": "a" * 40, "commit_date": "2026-01-01T00:00:00Z", "tag": "", "dirty": "false"}
+ASKING = LabelPolicy("p", {f"org.opencontainers.image.{key}": Demand(required=True) for key in ("source", "version")})
+
+
+@pytest.mark.parametrize("git", [{}, {**NO_REMOTE, "repository": ""}], ids=["no checkout", "neither remote nor tag"])
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ("{defaults: git}", []),
+        ("{defaults: [source, version]}", []),
+        ("{defaults: [source, revision]}", ["policy-missing-label"]),
+        ("{defaults: [version], source: ''}", ["policy-missing-label", "source-missing"]),
+        ("{defaults: git, source: here}", ["source-not-url"]),
+    ],
+)
+def test_what_git_gives_is_not_missed(
+    tmp_path: Path, metadata: str, expected: list[str], git: Mapping[str, str]
+) -> None:
+    if git:
+        (tmp_path / ".git").mkdir()
+    text = HEAD + f"metadata: {metadata}\n" + LAYER
+    rules = [rule for rule, _ in found(tmp_path, text, LintTerms(TODAY, policy=ASKING), lambda _: git)]
+    assert sorted(rules) == expected
+
+
+def test_what_git_gives_stands_where_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    git = {**NO_REMOTE, "repository": "", "url": "file:///srv/hello"}
+    assert found(tmp_path, HEAD + "metadata:\n  title: x\n  defaults: git\n" + LAYER, git=lambda _: git) == [
+        ("source-not-url", 4)
+    ]
 
 
 # rules over files
