@@ -88,7 +88,7 @@ class TokenServer:
             document = json.loads(read_at_most(reply, _REPLY_LIMIT))
             text = document.get("token") or document.get("access_token")
             lifetime = float(document.get("expires_in") or 0)
-        except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError, OverflowError) as error:
             raise _no_token(request) from error
         finally:
             reply.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import json
 import os
@@ -159,7 +158,7 @@ def _credential_in(entry: object, path: Path) -> Credential | None:
 def _login_in(encoded: str, path: Path) -> Login:
     try:
         text = base64.b64decode(encoded, validate=False).decode().strip("\x00")
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # wrong padding, characters beyond ASCII, or bytes that are not UTF-8
         raise AuthError("an entry of the file with credentials is not base64", where=str(path)) from error
     username, colon, password = text.partition(":")
     if not colon:

@@ -37,7 +37,7 @@ class CredentialHelper:
         try:
             answer = json.loads(done.stdout)
             username, secret = answer["Username"], answer["Secret"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise AuthError(f"{self.program} did not answer with a user name and a secret") from error
         if not isinstance(username, str) or not isinstance(secret, str) or not secret:
             return None

@@ -158,7 +158,7 @@ def test_tokens_under_either_name_and_without_a_lifetime(fake_registry: FakeRegi
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"{}", b'{"token": 7}', b'{"token": "a b"}', b'{"token": "a\\r\\nX: y"}', b'{"expires_in": "soon", "token": "a"}', b"[" * 70_000],
+    [b"", b"[]", b"{}", b'{"token": 7}', b'{"token": "a b"}', b'{"token": "a\\r\\nX: y"}', b'{"expires_in": "soon", "token": "a"}', b'{"expires_in": 1' + b"0" * 400 + b', "token": "a"}', b"[" * 70_000],
 )  # fmt: skip
 def test_a_token_server_that_answers_without_a_token(fake_registry: FakeRegistry, known: Session, body: bytes) -> None:
     bearer(fake_registry)

@@ -229,8 +229,12 @@ def test_a_helper_may_hand_out_an_identity_token(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"auths": {"ghcr.io": {"auth": "!"}}}', '{"auths": {"ghcr.io": {"auth": "eA=="}}}']
-)
+    "text",
+    [
+        "{", "[]", "[" * 100_000, '{"auths": {"ghcr.io": {"auth": "!"}}}', '{"auths": {"ghcr.io": {"auth": "eA=="}}}',
+        '{"auths": {"ghcr.io": {"auth": "é"}}}', '{"auths": {"ghcr.io": {"auth": "\\ud800"}}}',
+    ],
+)  # fmt: skip
 def test_a_file_that_cannot_be_understood_is_named(machine: Machine, text: str) -> None:
     file = machine.write(".docker/config.json", {})
     file.write_text(text)
