@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +28,11 @@ def make_authority(directory: Path) -> Certificate:
     return made
 
 
-def make_server_certificate(authority: Certificate, directory: Path) -> Certificate:
-    """A certificate for localhost and 127.0.0.1, signed by `authority`, as `server.crt` in `directory`."""
+def make_server_certificate(authority: Certificate, directory: Path, names: Sequence[str] = ()) -> Certificate:
+    """A certificate for localhost, 127.0.0.1 and `names`, signed by `authority`, as `server.crt` in `directory`."""
     made = Certificate(directory / "server.crt", directory / "server.key")
     extensions = (
-        "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        ",".join(("subjectAltName=DNS:localhost,IP:127.0.0.1", *(f"DNS:{name}" for name in names))),
         "basicConstraints=critical,CA:FALSE",
         "keyUsage=critical,digitalSignature",
         "extendedKeyUsage=serverAuth",

@@ -1,0 +1,55 @@
+"""Every command line of README, docs and examples runs, and prints what is shown; or it says what it needs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ocibuild.cli.starter import starter_spec
+from tests.cli.program import ROOT
+from tests.docs.markdown import Command, File, steps
+from tests.docs.pages import EXAMPLE_PAGES, PAGES
+from tests.docs.sandbox import Sandbox, git_project
+
+# What a command may need that no test gives it.
+NEEDS = {"GitHub", "GitLab", "Docker", "podman", "an account", "a clone", "a release", "another program"}
+# What the pages' project holds. A page that begins with `ocibuild init` finds a directory without a spec.
+PROJECT = {
+    ".gitignore": ".ocibuild/\n",
+    "README.md": "# hello\n",
+    "Dockerfile": 'FROM scratch\nLABEL org.opencontainers.image.source="https://github.com/octocat/hello"\n',
+    "dist/amd64/hello": "#!/bin/sh\n",
+    "dist/arm64/hello": "#!/bin/sh\n",
+    "site/index.html": "<h1>hello</h1>\n",
+    "sbom.spdx.json": '{"spdxVersion": "SPDX-2.3"}\n',
+    ".github/workflows/release.yml": "on: push\njobs: {}\n",
+}
+
+
+def run(sandbox: Sandbox, page: Path) -> None:
+    sandbox.follow([step for step in steps(page.read_text("utf-8")) if isinstance(step, File) or step.needs is None])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_of_pages(sandbox: Sandbox, page: Path) -> None:
+    text = page.read_text("utf-8")
+    begins_empty = any(isinstance(step, Command) and step.text.startswith("ocibuild init") for step in steps(text))
+    git_project(sandbox.project, PROJECT if begins_empty else {**PROJECT, "ocibuild.yaml": starter_spec()})
+    run(sandbox, page)
+
+
+@pytest.mark.parametrize("page", EXAMPLE_PAGES, ids=lambda page: page.parent.name)
+def test_commands_of_examples(sandbox: Sandbox, page: Path) -> None:
+    left_out = shutil.ignore_patterns(".ocibuild", "__pycache__")
+    shutil.copytree(ROOT / "schemas", sandbox.project.parent / "schemas")
+    shutil.copytree(page.parent, sandbox.project, ignore=left_out, dirs_exist_ok=True)
+    git_project(sandbox.project, {".gitignore": ".ocibuild/\n"})
+    run(sandbox, page)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *EXAMPLE_PAGES], ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_is_not_run_says_why(page: Path) -> None:
+    needed = {step.needs for step in steps(page.read_text("utf-8")) if isinstance(step, Command) and step.needs}
+    assert needed <= NEEDS
