@@ -34,8 +34,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plan": FOUNDATION | {"oci", "policy"},
     # Where the JSON Schemas are, in a wheel and in a checkout.
     "schema_files": FOUNDATION,
+    # Work on many things at once.
+    "threads": set(),
     # Copies an image between any reader and any sink.
-    "transfer": {"errors", "events", "oci", "graph"},
+    "transfer": {"errors", "events", "oci", "graph", "threads"},
     # Manifests and configs below a name, read through the ports.
     "graph": FOUNDATION | {"oci"},
     # A layout and the registries that hold the blobs it lacks, as one reader.
@@ -43,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Numbers of bytes as people read them.
     "sizes": set(),
     # The files of images, from the tars of layers.
-    "tree": {"errors", "sizes", "oci", "layers"},
+    "tree": {"errors", "sizes", "oci"},
     # What differs between two images, as values.
     "differences": {"errors", "oci", "graph", "tree"},
     # An image as an HTML page.
@@ -51,11 +53,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Base images, and the documents of a plan over them.
     "bases": FOUNDATION | {"oci", "plan", "graph", "image"},
     "assembly": FOUNDATION | {"oci", "plan", "image", "bases"},
-    **{name: FOUNDATION | {"oci", "policy", "plan", "tagging", "graph", "schema_files"} for name in STAR},
+    **{name: FOUNDATION | {"oci", "policy", "plan", "tagging", "graph", "schema_files", "threads"} for name in STAR},
     # Where all of them are joined, a verb a module; and its table of contents.
     "recipes": FOUNDATION
     | STAR
-    | {"oci", "policy", "plan", "graph", "transfer", "borrowing", "bases", "assembly", "tree", "differences", "report"},
+    | {"oci", "policy", "plan", "graph", "threads", "transfer", "borrowing", "bases", "assembly", "tree", "differences"}
+    | {"report"},
     "api": FOUNDATION
     | STAR
     | {"oci", "policy", "plan", "schema_files", "graph", "assembly", "recipes"}
@@ -71,8 +74,8 @@ FENCES: dict[str, set[str]] = {
     "jinja2": {"spec"},
     "httpx": {"registry"},
     **{name: {"oci.compression"} for name in ("gzip", "bz2", "lzma", "deflate", "zstandard")},
-    # `layers.tar` takes Adler-32 from it, the fastest sum of bytes there is, and compresses nothing.
-    "zlib": {"oci.compression", "layers.tar"},
+    # `oci.tar_format` takes Adler-32 from it, the fastest sum of bytes there is, and compresses nothing.
+    "zlib": {"oci.compression", "oci.tar_format"},
 }
 # These may be imported anywhere, but in one module.
 IN_ONE_MODULE = {"jsonschema"}

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from ocibuild.errors import SourceError
 from ocibuild.layers.archive_source import CHUNK, placed
 from ocibuild.layers.context import read_file
-from ocibuild.layers.entries import DIRECTORY, FileContent, printable
-from ocibuild.layers.tar_reader import TarReader
+from ocibuild.layers.entries import FileContent
 from ocibuild.oci.blobs import BlobStore
 from ocibuild.oci.compression import sniff, unpack
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest
 from ocibuild.oci.media_type import Compression, Format, layer_type
+from ocibuild.oci.tar_format import DIRECTORY, printable
+from ocibuild.oci.tar_reader import TarReader
 from ocibuild.plan import ArchiveLayer, BuiltLayer
 
 

@@ -13,22 +13,11 @@ from pathlib import Path
 from ocibuild.errors import IntegrityError, SourceError
 from ocibuild.layers.attributes import Facts, resolver
 from ocibuild.layers.context import file_content, find, read_file
-from ocibuild.layers.entries import (
-    DIRECTORY,
-    FILE,
-    HARDLINK,
-    SYMLINK,
-    ArchiveContent,
-    Content,
-    Entry,
-    FileContent,
-    image_path,
-    is_whiteout_name,
-    printable,
-)
+from ocibuild.layers.entries import ArchiveContent, Content, Entry, FileContent, image_path, is_whiteout_name
 from ocibuild.layers.patterns import Standing, selection
-from ocibuild.layers.tar_reader import Member, TarReader
 from ocibuild.oci.compression import unpack_any
+from ocibuild.oci.tar_format import DIRECTORY, FILE, HARDLINK, SYMLINK, printable
+from ocibuild.oci.tar_reader import Member, TarReader
 from ocibuild.plan import Extract, FilesLayer, Origin
 
 CHUNK = 1 << 20

@@ -11,17 +11,8 @@ from typing import NoReturn
 
 from ocibuild.errors import SourceError
 from ocibuild.layers.attributes import customary_mode
-from ocibuild.layers.entries import (
-    DIRECTORY,
-    FILE,
-    HARDLINK,
-    OPAQUE_WHITEOUT,
-    WHITEOUT_PREFIX,
-    ArchiveContent,
-    Entry,
-    Rank,
-    shown,
-)
+from ocibuild.layers.entries import ArchiveContent, Entry, Rank, shown
+from ocibuild.oci.tar_format import DIRECTORY, FILE, HARDLINK, OPAQUE_WHITEOUT, WHITEOUT_PREFIX
 
 
 def arrange(entries: Iterable[Entry], known_directories: Mapping[bytes, Entry], created: int) -> list[Entry]:

@@ -7,7 +7,8 @@ import os
 from typing import NamedTuple
 
 from ocibuild.errors import SourceError, quoted
-from ocibuild.layers.entries import Xattrs, encoded
+from ocibuild.layers.entries import encoded
+from ocibuild.oci.tar_format import Xattrs
 from ocibuild.plan import KEEP, Attributes, FilesLayer
 
 _PERMISSION_BITS = 0o7777

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from ocibuild.errors import SourceError, quoted
-from ocibuild.layers.entries import FileContent, encoded, printable
+from ocibuild.layers.entries import FileContent, encoded
+from ocibuild.oci.tar_format import printable
 from ocibuild.plan import Origin
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

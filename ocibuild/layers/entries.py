@@ -7,17 +7,8 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from ocibuild.errors import SourceError, quoted
+from ocibuild.oci.tar_format import WHITEOUT_PREFIX, Xattrs, printable
 from ocibuild.plan import Origin
-
-Xattrs = tuple[tuple[str, bytes], ...]
-
-WHITEOUT_PREFIX = b".wh."  # image-spec layer.md, "Whiteouts"
-OPAQUE_WHITEOUT = b".wh..wh..opq"
-
-
-# Typeflags of the ustar header, and so the kinds of entries.
-FILE, HARDLINK, SYMLINK = b"0", b"1", b"2"
-CHARACTER_DEVICE, BLOCK_DEVICE, DIRECTORY, FIFO = b"3", b"4", b"5", b"6"
 
 
 class FileContent(NamedTuple):
@@ -104,12 +95,6 @@ def image_path(path: str, origin: Origin | None) -> bytes:
 def shown(path: bytes) -> str:
     """A path of the image as messages show it: absolute, and without characters that a terminal would act on."""
     return "/" + printable(path)
-
-
-def printable(path: bytes) -> str:
-    """A path as text that is safe on a terminal."""
-    text = path.decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def total_size(entries: Iterable[Entry]) -> int:

@@ -15,8 +15,9 @@ from typing import NamedTuple
 from ocibuild.errors import SourceError
 from ocibuild.layers.archive_source import read_members
 from ocibuild.layers.context import read_into
-from ocibuild.layers.entries import ArchiveContent, Content, Entry, FileContent, printable
-from ocibuild.layers.tar import END_OF_ARCHIVE, header, padding
+from ocibuild.layers.entries import ArchiveContent, Content, Entry, FileContent
+from ocibuild.layers.tar import END_OF_ARCHIVE, header
+from ocibuild.oci.tar_format import padding, printable
 
 SEGMENT_SIZE = 1 << 20  # of the pieces of a large file
 _LEAST, _MOST, _CUT_DISTANCE = 768 << 10, 2 << 20, 512 << 10

@@ -9,23 +9,10 @@ from ocibuild.errors import SourceError, quoted
 from ocibuild.layers.archive_source import extract_entries
 from ocibuild.layers.attributes import Resolver, facts_of, resolver
 from ocibuild.layers.context import components, file_content
-from ocibuild.layers.entries import (
-    DIRECTORY,
-    FILE,
-    HARDLINK,
-    OPAQUE_WHITEOUT,
-    SYMLINK,
-    WHITEOUT_PREFIX,
-    Entry,
-    FileContent,
-    Rank,
-    encoded,
-    image_path,
-    is_whiteout_name,
-    printable,
-)
+from ocibuild.layers.entries import Entry, FileContent, Rank, encoded, image_path, is_whiteout_name
 from ocibuild.layers.survey import Looked, Survey
 from ocibuild.layers.walk import Found
+from ocibuild.oci.tar_format import DIRECTORY, FILE, HARDLINK, OPAQUE_WHITEOUT, SYMLINK, WHITEOUT_PREFIX, printable
 from ocibuild.plan import (
     Attributes,
     Copy,

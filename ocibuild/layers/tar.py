@@ -8,13 +8,12 @@ records sorted; two zero blocks at the end. A change of any of this changes ever
 from __future__ import annotations
 
 import struct
-import zlib
 from functools import lru_cache
 
-from ocibuild.layers.entries import BLOCK_DEVICE, CHARACTER_DEVICE, DIRECTORY, Entry, encoded
+from ocibuild.layers.entries import Entry, encoded
+from ocibuild.oci.tar_format import BLOCK, BLOCK_DEVICE, CHARACTER_DEVICE, DIRECTORY, checksum, padding
 
 WRITER = 1
-BLOCK = 512
 END_OF_ARCHIVE = bytes(2 * BLOCK)
 
 _HEADER = struct.Struct("100s8s8s8s12s12s8s1s100s6s2s32s32s8s8s155s12x")
@@ -22,11 +21,6 @@ _OCTAL_7, _OCTAL_11 = 0o7777777, 0o77777777777
 _PAX_HEADER = b"x"
 _PAX_NAME = b"PaxHeaders/entry"
 _PLACEHOLDERS = bytes(char if char < 128 else ord("_") for char in range(256))
-
-
-def padding(size: int) -> int:
-    """The number of zero bytes that follow `size` bytes of content."""
-    return -size % BLOCK
 
 
 def header(entry: Entry) -> bytes:
@@ -120,12 +114,3 @@ def _octal_7(value: int) -> bytes:
 @lru_cache(4096)
 def _octal_11(value: int) -> bytes:
     return b"%011o" % value
-
-
-def checksum(block: bytes) -> int:
-    """The sum of a header block's bytes.
-
-    The low half of Adler-32 is 1 + the sum of the bytes modulo 65521, which half a block stays below. This takes a twentieth
-    of the time of `sum()`, which would be most of the cost of a small file.
-    """
-    return (zlib.adler32(block[:256]) & 0xFFFF) + (zlib.adler32(block[256:]) & 0xFFFF) - 2

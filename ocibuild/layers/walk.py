@@ -14,8 +14,8 @@ from typing import NamedTuple
 from ocibuild.errors import SourceError
 from ocibuild.layers.attributes import read_xattrs
 from ocibuild.layers.context import Source, open_directory, opened
-from ocibuild.layers.entries import Xattrs, printable
 from ocibuild.layers.patterns import Selection, Standing
+from ocibuild.oci.tar_format import Xattrs, printable
 from ocibuild.plan import Origin
 
 # Our own working directory would otherwise become part of every image that copies `.`, and grow with each build.

@@ -9,9 +9,10 @@ from dataclasses import replace
 from ocibuild.checks.spec_subject import LayerContent, PlacedFile, PlatformContent
 from ocibuild.errors import SourceError
 from ocibuild.layers.context import opened
-from ocibuild.layers.entries import FILE, HARDLINK, SYMLINK, Entry, FileContent, shown
+from ocibuild.layers.entries import Entry, FileContent, shown
 from ocibuild.layers.sources import layer_entries
 from ocibuild.layers.survey import survey_layer
+from ocibuild.oci.tar_format import FILE, HARDLINK, SYMLINK
 from ocibuild.plan import Extract, FilesLayer, Item, LayerPlan, Plan, Remove, Replace
 
 HEAD = 4096  # bytes of a file that are looked at

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ocibuild.errors import IntegrityError, SourceError, quoted
-from ocibuild.layers.tar_reader import Member, TarReader
 from ocibuild.oci.compression import unpack_any
 from ocibuild.oci.digest import Digest
+from ocibuild.oci.tar_reader import Member, TarReader
 from ocibuild.tree.entry import Action, Change, Entry, Kind
 from ocibuild.tree.limits import LIMITS, PATH_LIMIT, Limits
 

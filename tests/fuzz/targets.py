@@ -16,7 +16,6 @@ from ocibuild.checks.profiles import profile_named
 from ocibuild.errors import AuthError, IntegrityError, OcibuildError, SourceError, SpecError, UsageError
 from ocibuild.findings import Finding
 from ocibuild.layers.memory import decode_record
-from ocibuild.layers.tar_reader import TarReader
 from ocibuild.oci.codec import decode_object, encode
 from ocibuild.oci.compression import unpack_any
 from ocibuild.oci.digest import parse_digest
@@ -24,6 +23,7 @@ from ocibuild.oci.documents import parse_config, parse_document
 from ocibuild.oci.location import parse_location
 from ocibuild.oci.platform import Platform, parse_platform
 from ocibuild.oci.reference import parse_reference, parse_tag
+from ocibuild.oci.tar_reader import TarReader
 from ocibuild.registry.auth_file import read_auth_file
 from ocibuild.registry.challenge import choose, parse_challenges
 from ocibuild.registry.link import next_link

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from ocibuild.layers.entries import (
-    BLOCK_DEVICE,
-    CHARACTER_DEVICE,
-    DIRECTORY,
-    FIFO,
-    FILE,
-    HARDLINK,
-    SYMLINK,
-    Entry,
-)
+from ocibuild.layers.entries import Entry
+from ocibuild.oci.tar_format import BLOCK_DEVICE, CHARACTER_DEVICE, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK
 
 COMPONENTS = st.one_of(
     st.binary(min_size=1, max_size=30).map(lambda raw: raw.replace(b"\0", b"n").replace(b"/", b"s")),

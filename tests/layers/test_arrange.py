@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ocibuild.errors import SourceError
 from ocibuild.layers.arrange import arrange
-from ocibuild.layers.entries import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, Rank
+from ocibuild.layers.entries import Entry, Rank
+from ocibuild.oci.tar_format import DIRECTORY, FILE, HARDLINK, SYMLINK
 from ocibuild.plan import (
     KEEP,
     Attributes,

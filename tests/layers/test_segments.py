@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocibuild.layers.arrange import arrange
-from ocibuild.layers.entries import FILE, Entry, FileContent
+from ocibuild.layers.entries import Entry, FileContent
 from ocibuild.layers.segments import SEGMENT_SIZE, Segment, segments
 from ocibuild.layers.sources import layer_entries
 from ocibuild.layers.survey import survey_layer
-from ocibuild.layers.tar import BLOCK, header, padding
+from ocibuild.layers.tar import header
+from ocibuild.oci.tar_format import BLOCK, FILE, padding
 from ocibuild.plan import Copy, Extract, FilesLayer
 from tests.layers.building import WRITERS, files_layer, make_tar, write_tree
 

@@ -11,18 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ocibuild.layers.entries import (
-    BLOCK_DEVICE,
-    CHARACTER_DEVICE,
-    DIRECTORY,
-    FILE,
-    HARDLINK,
-    SYMLINK,
-    Entry,
-)
+from ocibuild.layers.entries import Entry
 from ocibuild.layers.segments import segments
-from ocibuild.layers.tar import BLOCK, WRITER, checksum, header
-from ocibuild.layers.tar_reader import TarReader
+from ocibuild.layers.tar import WRITER, header
+from ocibuild.oci.tar_format import BLOCK, BLOCK_DEVICE, CHARACTER_DEVICE, DIRECTORY, FILE, HARDLINK, SYMLINK, checksum
+from ocibuild.oci.tar_reader import TarReader
 from tests.layers.tar_entries import PATHS, TIMES, XATTRS, entries
 
 

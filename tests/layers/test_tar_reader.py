@@ -15,9 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ocibuild.errors import SourceError
-from ocibuild.layers.entries import DIRECTORY, FILE, HARDLINK, SYMLINK
-from ocibuild.layers.tar import BLOCK
-from ocibuild.layers.tar_reader import Member, TarReader
+from ocibuild.oci.tar_format import BLOCK, DIRECTORY, FILE, HARDLINK, SYMLINK
+from ocibuild.oci.tar_reader import Member, TarReader
 from tests.layers.building import make_tar, tar_info, write_tree
 from tests.layers.tar_entries import KINDS
 from tests.oci.chunks import cuts

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ocibuild.errors import SourceError
-from ocibuild.layers.entries import (
+from ocibuild.oci.tar_format import (
+    BLOCK,
     BLOCK_DEVICE,
     CHARACTER_DEVICE,
     DIRECTORY,
@@ -19,9 +20,10 @@ from ocibuild.layers.entries import (
     HARDLINK,
     SYMLINK,
     Xattrs,
+    checksum,
+    padding,
     printable,
 )
-from ocibuild.layers.tar import BLOCK, checksum, padding
 
 _PAX, _PAX_GLOBAL, _GNU_LONG_NAME, _GNU_LONG_LINK, _GNU_SPARSE = b"x", b"g", b"L", b"K", b"S"
 _REGULAR = (b"0", b"\0", b"7")
