@@ -6,6 +6,7 @@ OcibuildError
 ├── UsageError          2  a reference, option or argument cannot mean anything
 ├── BuildError          3  a source, a local file or the disk failed
 │   ├── SourceError     3  something that was to become a layer cannot
+│   │   └── TarError    3  a tar is damaged, or holds what no layer can
 │   └── StoreError      3  a layout, an archive or the cache cannot be read or written
 ├── RegistryError       4  a registry refused, or the network failed
 │   ├── NotFoundError   4  the registry or the store has no such image, tag or blob
@@ -16,6 +17,7 @@ OcibuildError
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import ClassVar
 
 from ocibuild.findings import Finding
@@ -39,6 +41,16 @@ class OcibuildError(Exception):
         self.what = what
         self.where = where
         self.hint = hint
+
+
+class TarDefect(Enum):
+    """In what way a tar is no layer."""
+
+    DAMAGED = "damaged"
+    CUT_SHORT = "cut short"
+    GOES_ON = "goes on"
+    SPARSE = "sparse"
+    UNKNOWN_KIND = "unknown kind"
 
 
 class UsageError(OcibuildError):
@@ -71,6 +83,21 @@ class BuildError(OcibuildError):
 
 class SourceError(BuildError):
     """Something that was to become part of a layer cannot."""
+
+
+class TarError(SourceError):
+    """A tar archive that is damaged, or holds what no layer can; `defect` says which of these it is."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        hint: str | None = None,
+        defect: TarDefect = TarDefect.DAMAGED,
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.defect = defect
 
 
 class StoreError(BuildError):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from ocibuild.errors import SourceError
+from ocibuild.errors import TarDefect, TarError
 from ocibuild.oci.tar_format import (
     BLOCK,
     BLOCK_DEVICE,
@@ -54,7 +54,7 @@ class Member(NamedTuple):
 class TarReader:
     """Iterates the members of a tar. `content()` gives the bytes of the member that was yielded last; what is not read is skipped.
 
-    SourceError, without a place, for what is no tar, is damaged, or ends too early; the stream is read to its very end.
+    TarError, without a place, for what is no tar, is damaged, or ends too early; the stream is read to its very end.
     """
 
     def __init__(self, chunks: Iterable[bytes], subject: str) -> None:
@@ -94,8 +94,9 @@ class TarReader:
     def _extend(self, extended: dict[str, bytes], kind: bytes, block: bytes) -> None:
         size = _size(block[124:136], self._subject)
         if size > _EXTENSION_LIMIT:
-            raise SourceError(
+            raise TarError(
                 f"{self._subject} has an extended header of {size} bytes; at most {_EXTENSION_LIMIT} are read",
+                defect=TarDefect.DAMAGED,
                 hint="make the archive with shorter names and fewer attributes",
             )
         body = self._stream.exactly(size + padding(size))[:size]
@@ -136,11 +137,12 @@ class _ByteStream:
         self._chunk, self._position = b"", 0
 
     def some(self, limit: int) -> bytes:
-        """Between 1 and `limit` bytes. SourceError at the end of the stream."""
+        """Between 1 and `limit` bytes. TarError at the end of the stream."""
         while self._position == len(self._chunk):
             chunk = next(self._chunks, None)
             if chunk is None:
-                raise _damaged(self._subject, "it ends before the mark that ends an archive, as if cut short")
+                reason = "it ends before the mark that ends an archive, as if cut short"
+                raise _damaged(self._subject, reason, TarDefect.CUT_SHORT)
             self._chunk, self._position = chunk, 0
         piece = self._chunk[self._position : self._position + limit]
         self._position += len(piece)
@@ -165,8 +167,9 @@ class _ByteStream:
         rest: bytes | None = self._chunk[self._position :]
         while rest is not None:
             if rest.count(0) != len(rest):
-                raise SourceError(
+                raise TarError(
                     f"{self._subject} goes on behind its end, where readers stop",
+                    defect=TarDefect.GOES_ON,
                     hint="if archives were joined to make it, join them with tar --concatenate",
                 )
             rest = next(self._chunks, None)
@@ -174,10 +177,12 @@ class _ByteStream:
 
 def _kind(kind: bytes, path: bytes, extended: Mapping[str, bytes], subject: str) -> bytes:
     if kind == _GNU_SPARSE or any(key.startswith("GNU.sparse.") for key in extended):
-        raise SourceError(f"{subject} is stored as a sparse file", hint="write the archive without --sparse")
+        what = f"{subject} is stored as a sparse file"
+        raise TarError(what, defect=TarDefect.SPARSE, hint="write the archive without --sparse")
     if kind not in _KNOWN:
-        raise SourceError(
+        raise TarError(
             f"{subject} is of the unknown kind {kind!r}",
+            defect=TarDefect.UNKNOWN_KIND,
             hint="an image holds files, directories, links, FIFOs and devices: make the archive again, of these",
         )
     if kind not in _REGULAR:
@@ -257,8 +262,9 @@ def _octal(field: bytes, subject: str) -> int:
     return int(digits, 8)
 
 
-def _damaged(subject: str, reason: str) -> SourceError:
-    return SourceError(f"{subject} is no tar archive, or is damaged: {reason}", hint="make the archive again")
+def _damaged(subject: str, reason: str, defect: TarDefect = TarDefect.DAMAGED) -> TarError:
+    what = f"{subject} is no tar archive, or is damaged: {reason}"
+    return TarError(what, defect=defect, hint="make the archive again")
 
 
 def _ustar_path(block: bytes) -> bytes:

@@ -21,6 +21,7 @@ EXIT_CODES = {
     "UsageError": 2,
     "BuildError": 3,
     "SourceError": 3,
+    "TarError": 3,
     "StoreError": 3,
     "RegistryError": 4,
     "NotFoundError": 4,
