@@ -5,7 +5,6 @@ parents; names last. The places are known only by their ports, so push, pull, co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -17,6 +16,7 @@ from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest
 from ocibuild.oci.documents import Manifest
 from ocibuild.oci.media_type import is_foreign
+from ocibuild.threads import on_threads
 
 _BLOB_UNKNOWN = {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"}  # distribution-spec, error codes 1 and 4
 
@@ -53,7 +53,7 @@ def transfer(root: Node, reader: ImageReader, sink: ImageSink, names: Sequence[s
     """Make `sink` hold all of `root`, then let `names` point to it.
 
     Non-distributable layers are left where they are (image-spec layer.md: they SHOULD NOT be uploaded). The first failure
-    stops what has not begun; no manifest is put before every blob is in place.
+    or an interrupt stops what has not begun; no manifest is put before every blob is in place.
     """
     for digest in dict.fromkeys(layer.digest for _, layer in foreign_layers(root)):
         manner.emit(Noted(f"layer {digest.short} is not distributable: it stays where its URLs point"))
@@ -95,7 +95,9 @@ def put_blobs(
     """Make `sink` hold all `blobs`, and say what became of each."""
     # The largest first: the last thread to finish then has little left to do.
     ordered = sorted(blobs, key=lambda descriptor: -descriptor.size)
-    outcomes = _all(lambda blob: put_blob(_on_offer(blob, reader), sink, manner), ordered, manner.jobs)
+    outcomes = on_threads(
+        lambda blob: put_blob(_on_offer(blob, reader), sink, manner), ordered, manner.jobs, name="send"
+    )
     return tuple(zip(ordered, outcomes, strict=True))
 
 
@@ -155,18 +157,3 @@ def _put_again(node: Node, reader: ImageReader, sink: ImageSink, manner: Manner)
     )
     for blob in blobs_of(node):
         put_blob(replace(_on_offer(blob, reader), is_lost=True), sink, manner)
-
-
-def _all(work: Callable[[Descriptor], Outcome], blobs: Sequence[Descriptor], jobs: int) -> list[Outcome]:
-    """`work` done on every blob, `jobs` at a time. The first failure is raised as soon as what is under way has ended.
-
-    An interrupt, too, leaves undone what has not begun.
-    """
-    with ThreadPoolExecutor(max(1, min(jobs, len(blobs))), thread_name_prefix="send") as threads:
-        try:
-            futures = [threads.submit(work, blob) for blob in blobs]
-            wait(futures, return_when=FIRST_EXCEPTION)
-            # Where one has failed, `result` raises its error; where none has, all are done.
-            return [future.result() for future in futures if future.done()]
-        finally:
-            threads.shutdown(cancel_futures=True)

@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "policy": {"findings"},
     # Rules that make tags, as values.
     "tagging": FOUNDATION,
-    "plan": FOUNDATION | {"oci", "policy"},
+    "plan": FOUNDATION | {"oci", "policy", "tagging"},
     # Where the JSON Schemas are, in a wheel and in a checkout.
     "schema_files": FOUNDATION,
     # Work on many things at once.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +23,7 @@ from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest
 from ocibuild.oci.media_type import Format, layer_type
 from ocibuild.plan import ArchiveLayer, BuiltLayer, FilesLayer, ForeignLayer, LayerPlan
+from ocibuild.threads import on_threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,9 @@ def build_layers(
     A layer that equals a published one is not written: its blob may be elsewhere.
     """
     distinct = list(dict.fromkeys(plans))
-    with Crew(jobs) as crew, ThreadPoolExecutor(min(jobs, len(distinct)) or 1, thread_name_prefix="layer") as drivers:
+    with Crew(jobs) as crew:
         workshop = Workshop(store, crew, emit, cache, published or {})
-        try:
-            futures = [drivers.submit(build_layer, plan, workshop) for plan in distinct]
-            wait(futures, return_when=FIRST_EXCEPTION)
-            # Where one has failed, `result` raises its error; where none has, all are done.
-            built = [future.result() for future in futures if future.done()]
-        finally:
-            crew.stop()
-            drivers.shutdown(cancel_futures=True)
+        built = on_threads(lambda plan: build_layer(plan, workshop), distinct, jobs, name="layer", halt=crew.stop)
     return dict(zip(distinct, built, strict=True))
 
 

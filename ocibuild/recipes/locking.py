@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +23,7 @@ from ocibuild.spec.ledger import Ledger
 from ocibuild.spec.load import Facts, Overrides
 from ocibuild.spec.lockfile import lock_text, read_lock
 from ocibuild.store.writing import FILE_MODE, write_file
+from ocibuild.threads import on_threads
 
 _LOOKUPS = 4  # at once
 
@@ -123,9 +123,10 @@ def _looked_up(bases: Sequence[WrittenBase], places: Places) -> list[tuple[Writt
 def _digests_now(references: Iterable[Reference], places: Places) -> dict[Reference, Digest]:
     """What tags lead to, each looked up once; a reference by digest alone has no tag that could."""
     tagged = list({replace(reference, digest=None): None for reference in references if reference.tag})
-    with ThreadPoolExecutor(_LOOKUPS) as threads:
-        digests = threads.map(lambda reference: digest_of(RegistryLocation(reference), places), tagged)
-        return dict(zip(tagged, digests, strict=True))
+    digests = on_threads(
+        lambda reference: digest_of(RegistryLocation(reference), places), tagged, _LOOKUPS, name="look up"
+    )
+    return dict(zip(tagged, digests, strict=True))
 
 
 def _refuse_uneditable(bases: Sequence[WrittenBase]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -19,6 +18,7 @@ from ocibuild.oci.reference import Reference
 from ocibuild.plan import Plan
 from ocibuild.recipes.places import Places
 from ocibuild.recipes.pushing import UPLOADS, Errand, Terms, errands_of, findings_of
+from ocibuild.threads import on_threads
 from ocibuild.transfer import blobs_of
 
 
@@ -107,10 +107,10 @@ def plan_push(
 
 def _plan(errand: Errand, reader: ImageReader, places: Places, terms: Terms, earlier: Sequence[PushPlan]) -> PushPlan:
     repository, documents, blobs = places.repository(errand.repository), _documents(errand.root), blobs_of(errand.root)
-    with ThreadPoolExecutor(UPLOADS) as threads:
-        fates = list(threads.map(partial(_fate, errand.repository, reader, places, earlier), blobs))
-        held = list(threads.map(repository.holds, documents))
-        moves = tuple(threads.map(lambda tag: Move(tag, repository.tagged(tag), errand.digest), errand.tags))
+    ask = partial(on_threads, jobs=UPLOADS, name="plan")
+    fates = ask(partial(_fate, errand.repository, reader, places, earlier), blobs)
+    held = ask(repository.holds, documents)
+    moves = tuple(ask(lambda tag: Move(tag, repository.tagged(tag), errand.digest), errand.tags))
     return PushPlan(
         errand.repository.with_digest(errand.digest),
         tuple(zip(blobs, fates, strict=True)),
