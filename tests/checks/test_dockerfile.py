@@ -57,7 +57,14 @@ def values(text: str) -> dict[str, str | None]:
         ("COPY <<one <<two /x/\nLABEL a=b\none\nLABEL a=b\ntwo\nLABEL c=d", {"c": "d"}),
         ("RUN cat <<< text\nLABEL c=d", {"c": "d"}),
         ("RUN <<EOF\nnever closed\nLABEL a=b", {}),
+        ("RUN <<'two words'\nLABEL a=b\ntwo words\nLABEL c=d", {"c": "d"}),
+        ("RUN cat << EOF\nLABEL a=b\nEOF\nLABEL c=d", {"c": "d"}),
+        ("RUN x=$((1<<4)) && echo 'a<<b' \"<<c\"\nLABEL c=d", {"c": "d"}),
+        ("RUN echo it's <<EOF\nLABEL c=d", {"c": "d"}),
+        ('RUN ["cat", "<<EOF"]\nLABEL c=d', {"c": "d"}),
+        ("ONBUILD RUN <<EOF\nLABEL a=b\nEOF\nLABEL c=d", {"c": "d"}),
         ("ONBUILD LABEL a=b\nLABEL c=d", {"c": "d"}),
+        ("RUN one \\\\\nLABEL c=d", {"c": "d"}),
         ("ENV d=com.example\nLABEL $d.team=blue", {"com.example.team": "blue"}),
     ],
 )
@@ -76,6 +83,8 @@ def test_a_label_is_what_the_builder_makes_of_it(text: str, expected: dict[str, 
         ("ARG v=1\nFROM a\nARG v\nLABEL x=$v\n", {"x": "1"}),
         ("ARG v=1\nARG w=${v}2\nFROM a\nARG w\nLABEL x=$w\n", {"x": "12"}),
         ("ARG v=1\nFROM a\nARG v=2\nLABEL x=$v\n", {"x": "2"}),
+        ("FROM a AS base\nLABEL x=1 y=1\nFROM base\nLABEL x=2\n", {"y": "1", "x": "2"}),
+        ("ARG last=dev\nFROM a AS dev\nLABEL x=1\nFROM b AS prod\nLABEL x=2\nFROM $last\n", {"x": "1"}),
         ("# escape=`\nFROM a\nLABEL x=1 `\n  y=c:\\d z=`$e\n", {"x": "1", "y": "c:\\d", "z": "$e"}),
         ("# syntax=docker/dockerfile:1\n#  Escape = `\nFROM a\nLABEL x=1 `\n y=2\n", {"x": "1", "y": "2"}),
         ("# a comment\n# escape=`\nFROM a\nLABEL x=1 \\\n y=2\n", {"x": "1", "y": "2"}),
@@ -84,6 +93,19 @@ def test_a_label_is_what_the_builder_makes_of_it(text: str, expected: dict[str, 
 )
 def test_the_final_stage_counts_with_what_it_inherits(text: str, expected: dict[str, str | None]) -> None:
     assert {label.key: label.value for label in read(text).entries} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "complete"),
+    [
+        ("FROM $base\n", True),  # whatever image that is, none of the file's own labels are its
+        ("FROM a AS amd64\nFROM b AS arm64\nFROM $TARGETARCH\n", False),
+        ("FROM a AS amd64\nFROM $TARGETARCH AS both\nFROM both\n", False),
+        ("FROM a AS amd64\nFROM b\n", True),
+    ],
+)
+def test_labels_of_a_stage_that_an_argument_chooses_are_not_all_known(text: str, complete: bool) -> None:
+    assert read(text).complete == complete
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "LABEL a=b\n", "hello"])
@@ -95,9 +117,11 @@ def test_a_file_without_a_stage_has_no_labels(text: str) -> None:
     ("text", "problem"),
     [
         ('LABEL a="b', "a quote in it is not closed"),
-        ("LABEL a=b c", "'c' has no `=`"),
+        ("LABEL a=b c", "'c' has no `=` right behind it"),
         ("LABEL =b", "'=b' has no `=`"),
         ("LABEL a", "'a' has no `=`"),
+        ("LABEL a = b", "'a' has no `=` right behind it"),
+        ("LABEL a= b", "'b' has no `=`"),
         ("LABEL", "LABEL names no value"),
     ],
 )

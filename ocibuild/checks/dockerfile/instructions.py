@@ -6,22 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ocibuild.checks.dockerfile.words import QuoteError, Text, split_words
 from ocibuild.findings import Place
 
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.*?)\s*")
-_HEREDOC = re.compile(r"(?<!<)<<(-?)(?!<)([\"']?)([A-Za-z0-9_.][A-Za-z0-9_.-]*)\2")
-_WITH_HEREDOCS = ("RUN", "COPY", "ADD")
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Characters of a Dockerfile, continued lines joined; `places` has line and column (from 1) of each of them."""
-
-    chars: str
-    places: tuple[tuple[int, int], ...]
-
-    def slice(self, start: int, end: int) -> Text:
-        return Text(self.chars[start:end], self.places[start:end])
+_HEREDOC = re.compile(r"[0-9]*<<(-?)([^<]+)")
+_WITH_HEREDOCS = re.compile(r"(?:ONBUILD\s+)?(?:RUN|COPY|ADD)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +86,8 @@ def _joined(lines: tuple[str, ...], number: int, escape: str) -> tuple[int, Text
         if chars and _is_blank(line):  # comments and empty lines inside an instruction are passed over
             continue
         body = line.rstrip()
-        continues = body.endswith(escape)
+        # BuildKit takes two of them for a character that goes on no line.
+        continues = body.endswith(escape) and not body.endswith(escape * 2)
         body = body[: -len(escape)] if continues else line
         chars.append(body)
         places += ((number, column) for column in range(1, len(body) + 1))
@@ -106,11 +97,26 @@ def _joined(lines: tuple[str, ...], number: int, escape: str) -> tuple[int, Text
 
 
 def _after_heredocs(lines: tuple[str, ...], number: int, instruction: Instruction) -> int:
-    if instruction.name not in _WITH_HEREDOCS:
-        return number
-    for found in _HEREDOC.finditer(instruction.arguments.chars):
-        strips_tabs, end = bool(found[1]), found[3]
+    """The number of the line after the here-documents of an instruction that ends before line `number`."""
+    for end, strips_tabs in _heredocs(instruction):
         while number < len(lines) and (lines[number].lstrip("\t") if strips_tabs else lines[number]) != end:
             number += 1
         number += 1
     return number
+
+
+def _heredocs(instruction: Instruction) -> Iterator[tuple[str, bool]]:
+    """The line that ends each here-document, and whether tabs before it do not count. Only whole words begin one: `$((1<<2))`
+    does not, nor does the form that is a JSON list."""
+    whole = f"{instruction.name} {instruction.arguments.chars}"
+    with_documents = _WITH_HEREDOCS.match(whole)
+    if "<<" not in whole or not with_documents or whole[with_documents.end() :].lstrip().startswith("["):
+        return
+    try:
+        words = [word.chars for word in split_words(instruction.arguments, "\\")]
+    except QuoteError:
+        return
+    for word, following in zip(words, (*words[1:], ""), strict=True):
+        found = _HEREDOC.fullmatch(word + following if word.endswith("<<") else word)
+        if found:
+            yield re.sub("[\"']", "", found[2]), bool(found[1])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ocibuild.checks.dockerfile.instructions import Dockerfile, Instruction, Text, parse_dockerfile
-from ocibuild.checks.dockerfile.words import QuoteError, Variables, expand, split_words
+from ocibuild.checks.dockerfile.instructions import Dockerfile, Instruction, parse_dockerfile
+from ocibuild.checks.dockerfile.words import QuoteError, Text, Variables, expand, split_words
 from ocibuild.checks.labels import LABELS, Label, LabelSet
 from ocibuild.checks.profiles import Profile
 from ocibuild.checks.rule import Fault
@@ -14,22 +14,20 @@ from ocibuild.policy import LabelPolicy
 
 # Arguments that every stage can ask for, and a build gives.
 _PREDEFINED = (
-    "TARGETPLATFORM",
-    "TARGETOS",
-    "TARGETARCH",
-    "TARGETVARIANT",
-    "BUILDPLATFORM",
-    "BUILDOS",
-    "BUILDARCH",
-    "BUILDVARIANT",
-)
+    "TARGETPLATFORM", "TARGETOS", "TARGETARCH", "TARGETVARIANT", "BUILDPLATFORM", "BUILDOS", "BUILDARCH", "BUILDVARIANT",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
 class _Stage:
-    """A stage as far as it was read. `arguments` end with it; the rest goes on to stages that are made from it."""
+    """A stage as far as it was read. `arguments` end with it; the rest goes on to stages that are made from it.
+
+    `is_known` if it is known what it is made from: the name of an earlier stage may depend on an argument.
+    """
 
     origin: Instruction
+    inherited: tuple[Label, ...] = ()
+    is_known: bool = True
     labels: list[Label] = field(default_factory=list)
     broken: list[Fault] = field(default_factory=list)
     environment: dict[str, str | None] = field(default_factory=dict)
@@ -39,6 +37,12 @@ class _Stage:
     def variables(self) -> Variables:
         return {**self.arguments, **self.environment}
 
+    @property
+    def all_labels(self) -> tuple[Label, ...]:
+        """Those of the stage, and those of what it is made from that it does not set anew."""
+        own = {label.key for label in self.labels}
+        return (*(label for label in self.inherited if label.key not in own), *self.labels)
+
 
 def dockerfile_labels(name: str, text: str, profile: Profile, policy: LabelPolicy | None = None) -> LabelSet | None:
     """The labels that an image built from this file has, with the defaults of its arguments; None if it has no stage."""
@@ -46,8 +50,8 @@ def dockerfile_labels(name: str, text: str, profile: Profile, policy: LabelPolic
     stage = _final_stage(file)
     if stage is None:
         return None
-    place = file.place(stage.origin.arguments, stage.origin.line)
-    return LabelSet(LABELS, tuple(stage.labels), place, profile, policy=policy, broken=tuple(stage.broken))
+    place, broken = file.place(stage.origin.arguments, stage.origin.line), tuple(stage.broken)
+    return LabelSet(LABELS, stage.all_labels, place, profile, complete=stage.is_known, policy=policy, broken=broken)
 
 
 def _final_stage(file: Dockerfile) -> _Stage | None:
@@ -56,7 +60,7 @@ def _final_stage(file: Dockerfile) -> _Stage | None:
     global_arguments: dict[str, str | None] = dict.fromkeys(_PREDEFINED)
     for instruction in file.instructions:
         if instruction.name == "FROM":
-            stage = _begin(instruction, named)
+            stage = _begin(instruction, file, global_arguments, named)
         elif instruction.name == "ARG":
             target = global_arguments if stage is None else stage.arguments
             for key, value in _arguments(instruction, file, target if stage is None else stage.variables):
@@ -66,13 +70,14 @@ def _final_stage(file: Dockerfile) -> _Stage | None:
     return stage
 
 
-def _begin(instruction: Instruction, named: dict[str, _Stage]) -> _Stage:
+def _begin(instruction: Instruction, file: Dockerfile, arguments: Variables, named: dict[str, _Stage]) -> _Stage:
     words = [word for word in instruction.arguments.chars.split() if not word.startswith("--")]
-    base = named.get(words[0].lower()) if words else None
-    stage = _Stage(instruction)
+    name = expand(words[0], file.escape, arguments) if words else ""
+    stage = _Stage(instruction, is_known=name is not None or not named)
+    base = named.get(name.lower()) if name else None
     if base is not None:
-        stage.labels, stage.broken = list(base.labels), list(base.broken)
-        stage.environment = dict(base.environment)
+        stage.inherited, stage.is_known = base.all_labels, base.is_known
+        stage.broken, stage.environment = list(base.broken), dict(base.environment)
     if len(words) == 3 and words[1].upper() == "AS":
         named[words[2].lower()] = stage
     return stage
@@ -100,7 +105,7 @@ def _take(instruction: Instruction, file: Dockerfile, stage: _Stage) -> None:
         stage.broken += _fault(instruction, file, instruction.arguments, f"{instruction.name} names no value")
     for key, value in pairs:
         if value is None:
-            stage.broken += _fault(instruction, file, key, f"{key.chars!r} has no `=`")
+            stage.broken += _fault(instruction, file, key, f"{key.chars!r} has no `=` right behind it")
             continue
         name, meant = expand(key.chars, file.escape, variables), expand(value.chars, file.escape, variables)
         if name is not None and instruction.name == "ENV":
@@ -113,7 +118,7 @@ def _take(instruction: Instruction, file: Dockerfile, stage: _Stage) -> None:
 def _fault(instruction: Instruction, file: Dockerfile, text: Text, problem: str) -> list[Fault]:
     if instruction.name != "LABEL":
         return []
-    hint = "write `LABEL key=value`, and double quotes around a value with blanks"
+    hint = "write `LABEL key=value` without blanks around `=`, and with quotes around a value that has some"
     return [Fault(f"this LABEL cannot be read: {problem}", file.place(text, instruction.line), hint)]
 
 
@@ -126,7 +131,7 @@ def _pairs(instruction: Instruction, file: Dockerfile) -> Iterator[tuple[Text, T
         rest = whole.slice(
             start + len(whole.chars[start:]) - len(whole.chars[start:].lstrip()), len(whole.chars.rstrip())
         )
-        yield words[0], rest if rest.chars else None
+        yield words[0], rest if rest.chars and not rest.chars.startswith("=") else None
         return
     for word in words:
         position = word.chars.find("=")

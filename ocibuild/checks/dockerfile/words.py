@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-
-from ocibuild.checks.dockerfile.instructions import Text
+from dataclasses import dataclass
 
 Variables = Mapping[str, str | None]  # None: known by name, and a value that only a build gives
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?!$-]")
 _MODIFIED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])(.*)|([#%/,^@].*))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Characters of a Dockerfile, continued lines joined; `places` has line and column (from 1) of each of them."""
+
+    chars: str
+    places: tuple[tuple[int, int], ...]
+
+    def slice(self, start: int, end: int) -> Text:
+        return Text(self.chars[start:end], self.places[start:end])
 
 
 class QuoteError(Exception):
