@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+import sys
 from typing import NamedTuple
 
 from ocibuild.errors import SourceError
@@ -21,6 +21,7 @@ from ocibuild.plan import Origin
 # Our own working directory would otherwise become part of every image that copies `.`, and grow with each build.
 _OWN_DIRECTORY = b".ocibuild"
 _DEPTH_LIMIT = 200  # two open handles a level, and two frames
+_NAMES = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # what `os.fsencode` looks up for each name
 
 
 class Found(NamedTuple):
@@ -40,7 +41,7 @@ def look_at(source: Source, origin: Origin | None, *, keeps_xattrs: bool) -> Fou
 
 
 def walk(source: Source, selection: Selection, origin: Origin | None, *, keeps_xattrs: bool) -> list[Found]:
-    """A directory and all of its content that `selection` takes, each directory before what is in it.
+    """A directory and all of its content that `selection` takes, in order of names, each directory before what is in it.
 
     With `include`, a directory comes along only if it is asked for itself or holds something that is. SourceError if a
     directory cannot be read.
@@ -59,19 +60,22 @@ class _Walk:
         self.found: list[Found] = []
         self._source, self._selection, self._origin = source, selection, origin
         self._keeps_xattrs = keeps_xattrs
+        self._takes_files_unseen = selection.takes_everything and not keeps_xattrs
 
     def walk(self, handle: int, prefix: bytes, standing: Standing) -> None:
         """All below one directory, whose paths begin with `prefix`."""
         for name, facts in self._listing(handle, prefix):
             path = prefix + name
+            if self._takes_files_unseen and stat.S_ISREG(facts.st_mode):
+                self.found.append(Found(path, facts))  # most paths of most trees: this halves what they cost
+                continue
             is_directory = stat.S_ISDIR(facts.st_mode)
             now = self._selection.standing(path, standing, is_directory=is_directory)
             if is_directory:
                 if not now.excluded and (path != _OWN_DIRECTORY or self._source.parts):
                     self._descend(handle, name, path, facts, now)
             elif now.is_taken:
-                is_plain = stat.S_ISREG(facts.st_mode) and not self._keeps_xattrs  # most are: spare them the call
-                self.found.append(Found(path, facts) if is_plain else self.look(path, handle, name, facts))
+                self.found.append(self.look(path, handle, name, facts))
 
     def _descend(self, handle: int, name: bytes, path: bytes, facts: os.stat_result, standing: Standing) -> None:
         before = len(self.found)
@@ -101,13 +105,14 @@ class _Walk:
         """The same of the open directory `handle`."""
         return Found(path, facts, xattrs=read_xattrs(handle, self._shown(path)) if self._keeps_xattrs else ())
 
-    def _listing(self, handle: int, prefix: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
+    def _listing(self, handle: int, prefix: bytes) -> list[tuple[bytes, os.stat_result]]:
         try:
             with os.scandir(handle) as scan:
-                for item in scan:
-                    yield os.fsencode(item.name), item.stat(follow_symlinks=False)
+                listing = [(item.name.encode(*_NAMES), item.stat(follow_symlinks=False)) for item in scan]
         except OSError as error:
             raise self._unreadable(prefix, error) from error
+        listing.sort()
+        return listing
 
     def _open(self, handle: int, name: bytes, path: bytes) -> int:
         if path.count(b"/") >= _DEPTH_LIMIT:
