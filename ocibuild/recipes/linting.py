@@ -26,7 +26,12 @@ from ocibuild.spec.load import Facts, Overrides, is_spec_name
 from ocibuild.spec.source import read_source
 from ocibuild.spec.workflows import BuildStep, load_workflow
 
-_DOCKERFILE = re.compile(r"(?:docker|container)file(?:\..+)?|.+\.(?:docker|container)file", re.IGNORECASE)
+_DOCKERFILE = re.compile(
+    r"(?:Docker|Container)file(?:[.-].+)?|(?:docker|container)file|.+\.(?:[Dd]ocker|[Cc]ontainer)file"
+)
+# What belongs to a Dockerfile, or makes one, and is none.
+_BESIDE = (".dockerignore", ".md", ".in", ".j2", ".jinja", ".jinja2", ".tmpl", ".tpl", ".template", ".erb")
+_OF_OTHERS = ("node_modules", "site-packages")  # what package managers put there, with files of other projects
 _WORKFLOWS = os.path.join(".github", "workflows")
 _YAML = (".yaml", ".yml")
 
@@ -109,7 +114,7 @@ def files_to_lint(paths: Sequence[Path]) -> dict[Path, Kind]:
 def _kind(path: Path) -> Kind | None:
     if is_spec_name(path.name):
         return Kind.SPEC
-    if _DOCKERFILE.fullmatch(path.name):
+    if _DOCKERFILE.fullmatch(path.name) and path.suffix not in _BESIDE:
         return Kind.DOCKERFILE
     is_workflow = path.suffix in _YAML and str(path.absolute().parent).endswith(_WORKFLOWS)
     return Kind.WORKFLOW if is_workflow else None
@@ -117,7 +122,7 @@ def _kind(path: Path) -> Kind | None:
 
 def _files_below(directory: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(directory):
-        folders[:] = [name for name in folders if not name.startswith(".") or name == ".github"]
+        folders[:] = [name for name in folders if name == ".github" or not (name.startswith(".") or name in _OF_OTHERS)]
         yield from (Path(folder, name) for name in files if os.path.isfile(os.path.join(folder, name)))
 
 

@@ -48,8 +48,11 @@ def found(directory: Path, text: str, terms: LintTerms = TERMS, git=no_git) -> l
 
 
 def test_a_directory_is_searched_for_all_that_can_be_linted(tmp_path: Path) -> None:
-    files = ("ocibuild.yaml", "a/app.ocibuild.yml", "a/Dockerfile", "b/app.dockerfile", "b/Containerfile.prod")
-    others = ("a/compose.yaml", ".hidden/ocibuild.yaml", "a/Dockerfiles.md", ".github/dependabot.yml", "NotDockerfile")
+    files = ("ocibuild.yaml", "a/app.ocibuild.yml", "a/Dockerfile", "b/app.dockerfile", "b/Containerfile.prod",
+             "b/Dockerfile-alpine", "b/dockerfile")  # fmt: skip
+    others = ("a/compose.yaml", ".hidden/ocibuild.yaml", "a/Dockerfiles.md", ".github/dependabot.yml", "NotDockerfile",
+              "c/Dockerfile.j2", "c/Dockerfile.dockerignore", "c/Dockerfile.in", "c/Dockerfile.md", "c/dockerfile.py",
+              "c/node_modules/x/Dockerfile", "c/lib/site-packages/x/Dockerfile")  # fmt: skip
     write(tmp_path, dict.fromkeys((*files, ".github/workflows/ci.yml", *others), ""))
     kinds = {path.relative_to(tmp_path).as_posix(): kind for path, kind in files_to_lint([tmp_path]).items()}
     assert kinds == {
@@ -57,13 +60,16 @@ def test_a_directory_is_searched_for_all_that_can_be_linted(tmp_path: Path) -> N
         "a/Dockerfile": Kind.DOCKERFILE,
         "a/app.ocibuild.yml": Kind.SPEC,
         "b/Containerfile.prod": Kind.DOCKERFILE,
+        "b/Dockerfile-alpine": Kind.DOCKERFILE,
+        "b/dockerfile": Kind.DOCKERFILE,
         "b/app.dockerfile": Kind.DOCKERFILE,
         "ocibuild.yaml": Kind.SPEC,
     }
 
 
 def test_a_file_that_is_named_is_read_as_what_its_name_tells(tmp_path: Path) -> None:
-    names = {"image.yaml": Kind.SPEC, "prod.Dockerfile": Kind.DOCKERFILE, "build/image": Kind.DOCKERFILE}
+    names = {"image.yaml": Kind.SPEC, "prod.Dockerfile": Kind.DOCKERFILE, "build/image": Kind.DOCKERFILE,
+             "Dockerfile.j2": Kind.DOCKERFILE}  # fmt: skip
     write(tmp_path, dict.fromkeys(names, ""))
     assert files_to_lint([tmp_path / name for name in names]) == {tmp_path / name: kind for name, kind in names.items()}
 
