@@ -1,4 +1,7 @@
-"""The same sources give the same bytes, of every blob and of index.json, whoever builds them, where, when and how."""
+"""The same sources give the same bytes, of every blob and of index.json, whoever builds them, where, when and how.
+
+Here on this machine's Python; on others, and on another architecture: `make matrix`.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.cli.program import ROOT, command, environment
 from tests.end_to_end.project import write_project
+from tests.end_to_end.ways import OUTPUT, WAYS, Way, files_of
 from tests.oracles.layouts import read_layout
 from tests.peers.programs import require_root
 
-OUTPUT = "layout"
 # Runs a build twice in one process: the first, as root, imports all that a build needs, in case others may not read it.
 AS_ANOTHER_USER = """
 import os, sys
@@ -30,36 +31,6 @@ os.setgid(int(user))
 os.setuid(int(user))
 sys.exit(run(arguments))
 """
-
-
-@dataclass(frozen=True)
-class Way:
-    """How a build differs from the usual one: in its project, its process, or its options."""
-
-    directory: str = "project"
-    seed: int = 0
-    umask: int = 0o022
-    env: Mapping[str, str] = field(default_factory=dict)
-    arguments: tuple[str, ...] = ()
-
-
-WAYS = {
-    "once more": Way(),
-    "another directory": Way(directory="quite/an other place/größer"),
-    "another order and other times": Way(seed=1),
-    "yet another order": Way(seed=2),
-    "a strict umask": Way(umask=0o077),
-    "a lax umask": Way(umask=0o000),
-    "another time zone": Way(env={"TZ": "Pacific/Kiritimati"}),
-    "another language": Way(env={"LANG": "de_DE.UTF-8", "LC_ALL": "de_DE.UTF-8"}),
-    "no language": Way(env={"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}),
-    "another hash seed": Way(env={"PYTHONHASHSEED": "4242"}),
-    "one job": Way(arguments=("-j", "1")),
-    "many jobs": Way(arguments=("-j", "9")),
-    "all at once": Way(
-        "elsewhere", 3, 0o027, {"TZ": "America/St_Johns", "LC_ALL": "C", "PYTHONHASHSEED": "1"}, ("-j", "3")
-    ),
-}
 
 
 def build(directory: Path, way: Way, python: str = sys.executable) -> dict[str, bytes]:
@@ -82,10 +53,6 @@ def _run(words: list[str], project: Path, way: Way) -> dict[str, bytes]:
     )
     assert done.returncode == 0, done.stderr
     return files_of(project / OUTPUT)
-
-
-def files_of(layout: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(layout)): path.read_bytes() for path in layout.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
