@@ -94,7 +94,10 @@ class DockerArchive:
 
     def _items(self) -> list[Any]:
         if _MANIFEST_FILE not in self._files:
-            raise StoreError(f"{self.where} is no docker archive: it has no {_MANIFEST_FILE}")
+            raise StoreError(
+                f"{self.where} is no docker archive: it has no {_MANIFEST_FILE}",
+                hint="name a file that `docker save` made; a tar of an image layout is an oci-archive:",
+            )
         raw = self._read(_MANIFEST_FILE, MANIFEST_LIMIT)
         # The file holds an array; as the one value of an object it is read under the same rules as all JSON from outside.
         subject = f"{_MANIFEST_FILE} in {self.where}"

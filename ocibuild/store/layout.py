@@ -22,6 +22,7 @@ from ocibuild.oci.digest import Digest, verified, verify_bytes
 from ocibuild.oci.media_type import OCI_INDEX
 from ocibuild.oci.reference import Reference
 from ocibuild.oci.referrers import referral_in, referrers_tag, with_referrer, without_referrers
+from ocibuild.store.abandoned import remove_abandoned
 from ocibuild.store.index_document import index_of, with_entry, without_entries
 from ocibuild.store.locking import exclusive
 from ocibuild.store.naming import Entry, digest_in, full_reference, is_called, named
@@ -40,7 +41,6 @@ from ocibuild.store.writing import (
     disk_errors,
     is_temporary,
     make_directory,
-    remove_stale,
     sync_directory,
     write_file,
 )
@@ -70,7 +70,7 @@ class Layout(LayoutReader):
 
     @classmethod
     def create(cls, path: str | Path, *, emit: Emit = silent) -> Self:
-        """The layout at `path`, for writing: made where it is missing, cleared of old temporary files where it is not.
+        """The layout at `path`, for writing: made where it is missing, cleared of what killed runs left where it is not.
 
         UsageError for a directory that holds something else.
         """
@@ -78,8 +78,8 @@ class Layout(LayoutReader):
         make_directory(path)
         _refuse_other_content(path)
         make_directory(path / BLOBS / "sha256")
-        for directory in (path, path / BLOBS / "sha256"):
-            remove_stale(directory)
+        for directory in (path, *_subdirectories(path / BLOBS)):
+            remove_abandoned(directory, is_temporary)
         if not all(os.path.exists(path / name) for name in (LAYOUT_FILE, INDEX_FILE)):
             with exclusive(path / LOCK_FILE, emit=emit):
                 _begin(path)
@@ -244,6 +244,11 @@ def _refuse_other_content(path: Path) -> None:
             f"{path} holds other files ({min(strangers)}) and is no OCI image layout",
             hint="name a new or an empty directory",
         )
+
+
+def _subdirectories(path: Path) -> list[Path]:
+    with disk_errors("list", path):
+        return [each for each in path.iterdir() if each.is_dir()]
 
 
 def _begin(path: Path) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ocibuild.errors import StoreError
 from ocibuild.events import Emit, Noted
 from ocibuild.store.writing import disk_errors
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 _PATIENCE = 1.0
 _LIMIT = 600.0
@@ -21,23 +25,31 @@ def exclusive(lock_file: Path, *, emit: Emit, patience: float = _PATIENCE, limit
     After `patience` seconds the user is told what is waited for; after `limit` more, StoreError. The empty file stays:
     removing it would let two processes hold two files of one name.
     """
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
 
     lock = FileLock(lock_file, thread_local=False)
-    try:
-        with disk_errors("lock", lock_file):
-            try:
-                lock.acquire(timeout=patience)
-            except Timeout:
-                emit(Noted(f"waiting for another process that holds {lock_file}"))
-                lock.acquire(timeout=limit)
-    except Timeout as error:
-        raise StoreError(
-            f"another process has held the lock for {limit:.0f} seconds",
-            where=str(lock_file),
-            hint="end that process: its lock ends with it; removing the file does not help",
-        ) from error
+    with disk_errors("lock", lock_file):
+        if not is_acquired(lock, patience):
+            emit(Noted(f"waiting for another process that holds {lock_file}"))
+            if not is_acquired(lock, limit):
+                raise StoreError(
+                    f"another process has held the lock for {patience + limit:.0f} seconds",
+                    where=str(lock_file),
+                    hint="end that process: its lock ends with it; removing the file does not help",
+                )
     try:
         yield
     finally:
         lock.release()
+
+
+def is_acquired(lock: BaseFileLock, timeout: float) -> bool:
+    """Whether the lock could be had within `timeout` seconds. Nothing is raised if not: filelock's Timeout is an OSError,
+    and would pass for a fault of the disk."""
+    from filelock import Timeout
+
+    try:
+        lock.acquire(timeout=timeout)
+    except Timeout:
+        return False
+    return True

@@ -28,6 +28,7 @@ from ocibuild.store.writing import disk_errors
 LAYOUT_FILE, INDEX_FILE, BLOBS = "oci-layout", "index.json", "blobs"
 LAYOUT_VERSION = "1.0.0"
 LAYOUT_DOCUMENT = {"imageLayoutVersion": LAYOUT_VERSION}
+_NO_LAYOUT = "name a directory that `ocibuild build` made; what `docker save` made is a docker-archive:"
 _CHUNK = 1 << 20
 _LAYOUT_FILE_LIMIT = 64 * 1024
 
@@ -192,7 +193,7 @@ class LayoutReader:
         try:
             return self._read(name, self._subject(name), limit)
         except NotFoundError as error:
-            raise StoreError(f"{self.where} is no OCI image layout: it has no {name}") from error
+            raise StoreError(f"{self.where} is no OCI image layout: it has no {name}", hint=_NO_LAYOUT) from error
 
     def _read(self, name: str, subject: str, limit: int) -> bytes:
         with self._open(name, subject) as (size, chunks):

@@ -24,6 +24,7 @@ from ocibuild.oci.digest import Digest
 from ocibuild.oci.reference import Reference
 from ocibuild.store.index_document import entries_of
 from ocibuild.store.layout import Layout
+from ocibuild.store.locking import is_acquired
 from ocibuild.store.naming import Entry, entry_of, named
 from ocibuild.store.reading import BLOBS, INDEX_FILE, blob_path
 from ocibuild.store.writing import (
@@ -98,20 +99,18 @@ class ServedLayout(Layout):
     @contextmanager
     def receiving(self) -> Iterator[None]:
         """Uploads may begin while this is entered. StoreError where another server writes to the layout."""
-        from filelock import FileLock, Timeout
+        from filelock import FileLock
 
         directory = self.path / UPLOADS
         make_directory(directory)
         lock = FileLock(directory / _LOCK, thread_local=False)
         with disk_errors("lock", directory):
-            try:
-                lock.acquire(timeout=0)
-            except Timeout as error:
+            if not is_acquired(lock, 0):
                 raise StoreError(
                     "another server writes to this layout",
                     where=self.where,
                     hint="end that one, or serve the layout with --read-only",
-                ) from error
+                )
         try:
             _remove_uploads(directory)
             yield

@@ -1,7 +1,7 @@
 """The only way that files get to a final path: written beside it as `ocibuild-*.tmp`, synced to the disk, then renamed.
 
 So a path holds the whole file or what it held before, whatever ends the process or the machine. A process that is killed
-leaves its temporary file behind; a later one removes it when it is a day old.
+leaves its temporary file behind; the next one removes it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import errno
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Self
 from ocibuild.errors import StoreError, UsageError
 from ocibuild.oci.compression import Buffer
 from ocibuild.oci.digest import Digest
+from ocibuild.store.abandoned import claim, remove_abandoned
 
 # Blobs are read-only, as containerd keeps them: an editor or a redirection cannot change what a digest names. Both modes
 # are the same under every umask, so that a layout built by one CI job can be read by the next.
@@ -28,7 +28,6 @@ FILE_MODE = 0o644
 
 _PREFIX, _SUFFIX = "ocibuild-", ".tmp"
 _WORK_PREFIX = ".ocibuild-work-"
-_STALE_AFTER = 24 * 60 * 60
 _HINTS = {
     errno.ENOSPC: "free some space there, or choose another disk",
     errno.EDQUOT: "your quota there is used up: free some space, or choose another disk",
@@ -60,8 +59,7 @@ class StagedFile:
 
     def __init__(self, directory: Path, *, mode: int = FILE_MODE) -> None:
         with disk_errors("write a file", directory):
-            self._fd, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=directory)
-        self._path = Path(name)
+            self._fd, self._path = _new_file(directory)
         self._mode = mode
         self._published = False
 
@@ -102,11 +100,19 @@ class StagedFile:
         with disk_errors("write", path):
             os.fchmod(self._fd, self._mode)
             os.fsync(self._fd)
-            fd, self._fd = self._fd, -1
-            os.close(fd)
             self._path.replace(path)
             self._published = True
+            fd, self._fd = self._fd, -1
+            os.close(fd)  # and not sooner: a file that nobody holds would count as left behind
             sync_directory(path.parent)
+
+
+def _new_file(directory: Path) -> tuple[int, Path]:
+    while True:
+        fd, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=directory)
+        if claim(fd):
+            return fd, Path(name)
+        os.close(fd)
 
 
 class BlobWriter:
@@ -153,7 +159,7 @@ def output_file(path: Path) -> Iterator[StagedFile]:
     if os.path.exists(final) and not os.path.isfile(final):
         raise UsageError(f"{path} is not a file", hint="name a file that may be made or replaced")
     make_directory(final.parent)
-    remove_stale(final.parent)
+    remove_abandoned(final.parent, is_temporary)
     with StagedFile(final.parent) as file:
         yield file
         file.publish(final)
@@ -163,15 +169,27 @@ def output_file(path: Path) -> Iterator[StagedFile]:
 def working_directory(parent: Path) -> Iterator[Path]:
     """A directory in `parent` (which is made) for what leads to an output there; it is gone when the block ends.
 
-    One that could not be removed, or whose process was killed, is removed by a later run when nothing in it has changed for
-    a day.
+    One that could not be removed, or whose process was killed, is removed by the next run.
     """
     make_directory(parent)
-    _remove_stale_work(parent)
+    remove_abandoned(parent, lambda name: name.startswith(_WORK_PREFIX))
     with disk_errors("write to", parent):
-        temporary = tempfile.TemporaryDirectory(prefix=_WORK_PREFIX, dir=parent, ignore_cleanup_errors=True)
-    with temporary as path:
-        yield Path(path)
+        handle, path = _new_directory(parent)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(handle)
+
+
+def _new_directory(parent: Path) -> tuple[int, Path]:
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=parent))
+        with suppress(FileNotFoundError):
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            if claim(handle):
+                return handle, path
+            os.close(handle)
 
 
 def make_directory(path: Path) -> None:
@@ -192,24 +210,3 @@ def sync_directory(path: Path) -> None:
 def is_temporary(name: str) -> bool:
     """Whether `name` is that of a file in the making (or of one whose maker was killed)."""
     return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
-
-
-def remove_stale(directory: Path) -> None:
-    """Removes temporary files in `directory` that nobody has written to for a day. What cannot be removed stays."""
-    with suppress(OSError), os.scandir(directory) as entries:
-        for entry in entries:
-            if is_temporary(entry.name) and entry.stat(follow_symlinks=False).st_mtime < time.time() - _STALE_AFTER:
-                Path(entry.path).unlink(missing_ok=True)
-
-
-def _remove_stale_work(parent: Path) -> None:
-    with suppress(OSError), os.scandir(parent) as entries:
-        for entry in entries:
-            if entry.name.startswith(_WORK_PREFIX) and _last_change(entry.path) < time.time() - _STALE_AFTER:
-                shutil.rmtree(entry.path, ignore_errors=True)  # which refuses a link
-
-
-def _last_change(directory: str) -> float:
-    return (
-        max(os.lstat(path).st_mtime for path, _, _ in os.walk(directory)) if os.path.isdir(directory) else time.time()
-    )

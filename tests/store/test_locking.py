@@ -41,7 +41,9 @@ def test_who_waits_too_long_is_told_of_the_lock(tmp_path: Path) -> None:
             pytest.fail("the lock is held by another process")
         process.communicate()
     assert events == [Noted(f"waiting for another process that holds {tmp_path / 'lock'}")]
+    assert caught.value.what == "another process has held the lock for 0 seconds"
     assert caught.value.where == str(tmp_path / "lock")
+    assert "end that process" in str(caught.value.hint)
 
 
 def test_a_lock_ends_with_the_process_that_was_killed(tmp_path: Path) -> None:

@@ -5,14 +5,24 @@ import os
 import resource
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from ocibuild.errors import StoreError, UsageError
 from ocibuild.oci.digest import sha256
-from ocibuild.store.writing import BlobWriter, disk_errors, output_file, remove_stale, working_directory, write_file
+from ocibuild.store.abandoned import claim, remove_abandoned
+from ocibuild.store.writing import (
+    BlobWriter,
+    StagedFile,
+    disk_errors,
+    is_temporary,
+    output_file,
+    working_directory,
+    write_file,
+)
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
@@ -111,14 +121,51 @@ def test_what_the_system_refuses_is_told_with_a_way_out(number: int, hint: str) 
     assert hint in str(caught.value.hint)
 
 
-def test_only_our_own_old_temporary_files_are_removed(tmp_path: Path) -> None:
-    for name, hours in (("ocibuild-a.tmp", 25), ("ocibuild-b.tmp", 23), ("theirs.tmp", 99), ("ocibuild-x", 99)):
+def test_a_file_in_the_making_belongs_to_its_process(tmp_path: Path) -> None:
+    for name in ("theirs.tmp", "ocibuild-x"):
         (tmp_path / name).touch()
-        age = (tmp_path / name).stat().st_mtime - hours * 3600
-        os.utime(tmp_path / name, (age, age))
-    remove_stale(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["ocibuild-b.tmp", "ocibuild-x", "theirs.tmp"]
-    remove_stale(tmp_path / "missing")
+    with killed_in_the_middle("StagedFile(path)", tmp_path), StagedFile(tmp_path) as mine:
+        mine.write(b"abc")
+        assert len(list(tmp_path.glob("ocibuild-*.tmp"))) == 2
+        remove_abandoned(tmp_path, is_temporary)
+        assert len(list(tmp_path.glob("ocibuild-*.tmp"))) == 2, "both processes live"
+    with StagedFile(tmp_path) as mine:
+        remove_abandoned(tmp_path, is_temporary)
+        mine.publish(tmp_path / "mine")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "ocibuild-x", "theirs.tmp"]
+    remove_abandoned(tmp_path / "missing", is_temporary)
+
+
+@contextmanager
+def killed_in_the_middle(what: str, path: Path) -> Iterator[None]:
+    """Another process makes `what`, and is killed with it when the block ends."""
+    script = f"""
+import sys
+from pathlib import Path
+from ocibuild.store.writing import StagedFile, working_directory
+path = Path(sys.argv[1])
+with {what}:
+    print("begun", flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "begun\n"
+        yield
+        process.kill()
+
+
+def test_who_is_robbed_of_a_new_file_makes_another(tmp_path: Path) -> None:
+    """Between the moment in which a file is there and the one in which it is locked, another run may look at it."""
+    (tmp_path / "new").touch()
+    with (tmp_path / "new").open() as maker, (tmp_path / "new").open() as other:
+        assert claim(other.fileno())
+        assert not claim(maker.fileno())
+        (tmp_path / "new").unlink()
+        other.close()
+        assert not claim(maker.fileno()), "it has no name any more"
 
 
 def test_an_output_follows_links_and_makes_parents(tmp_path: Path) -> None:
@@ -144,19 +191,18 @@ def test_an_output_is_never_a_device_or_a_directory(tmp_path: Path) -> None:
     assert not Path("/dev/null").is_file()
 
 
-def test_a_working_directory_is_gone_afterwards_and_one_of_a_killed_run_a_day_later(tmp_path: Path) -> None:
+def test_a_working_directory_is_gone_afterwards_and_one_of_a_killed_run_with_the_next(tmp_path: Path) -> None:
     with working_directory(tmp_path / "new") as work:
         (work / "file").touch()
     assert list((tmp_path / "new").iterdir()) == []
-    for name, hours in ((".ocibuild-work-old", 25), (".ocibuild-work-in-use", 1), (".ocibuild-uploads", 99)):
-        (tmp_path / name / "layout").mkdir(parents=True)
-        (tmp_path / name / "layout/blob").touch()
-        for path in (tmp_path / name / "layout", tmp_path / name):
-            age = path.stat().st_mtime - hours * 3600
-            os.utime(path, (age, age))
+    (tmp_path / ".ocibuild-uploads").mkdir()
     (tmp_path / ".ocibuild-work-link").symlink_to(tmp_path / ".ocibuild-uploads")
-    with working_directory(tmp_path):
-        left = {path.name for path in tmp_path.iterdir()}
-    assert left >= {"new", ".ocibuild-work-in-use", ".ocibuild-uploads", ".ocibuild-work-link"}
-    assert ".ocibuild-work-old" not in left
-    assert (tmp_path / ".ocibuild-uploads/layout/blob").exists()
+    with killed_in_the_middle("working_directory(path)", tmp_path):
+        (other,) = (path for path in tmp_path.glob(".ocibuild-work-*") if not path.is_symlink())
+        (other / "layout").mkdir()
+        (other / "layout/blob").touch()
+        with working_directory(tmp_path) as work:
+            assert (other / "layout/blob").exists(), "it is in use"
+    with working_directory(tmp_path) as work:
+        names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"new", ".ocibuild-uploads", ".ocibuild-work-link", work.name}
