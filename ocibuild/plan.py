@@ -20,6 +20,7 @@ from ocibuild.oci.media_type import Compression, Format
 from ocibuild.oci.platform import Platform
 from ocibuild.oci.reference import Reference
 from ocibuild.policy import LabelPolicy, Waiver
+from ocibuild.tagging import Ruling
 
 Strings = tuple[tuple[str, str], ...]
 
@@ -278,6 +279,7 @@ class Plan:
     )  # dotted key -> where it stands, for checks
     policy: LabelPolicy | None = field(default=None, compare=False)
     waivers: tuple[Waiver, ...] = field(default=(), compare=False)
+    rulings: tuple[Ruling, ...] = field(default=(), compare=False)  # what each entry of `tags` came to
     warnings: tuple[Finding, ...] = field(default=(), compare=False)  # what the spec says in vain, or against git
     files: tuple[Path, ...] = field(default=(), compare=False)  # that were read to know what to build, sources aside
 

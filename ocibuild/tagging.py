@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from ocibuild.findings import Severity
+
 
 class TagType(StrEnum):
     """What a rule makes a tag of."""
@@ -112,23 +114,41 @@ class Flavor:
     prefix_on_latest: bool = False
     suffix_on_latest: bool = False
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it adds the same, wherever the image is built."""
+        return all(isinstance(part, str) for part in (*self.prefix, *self.suffix))
+
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """What there is to say of a rule, by its place in the list: why it gives no tag, or (an error) cannot give any."""
+class Outcome:
+    """What became of a rule: its tag; or, where that is empty, why it gives none.
 
-    rule: int
-    message: str
-    hint: str
-    is_error: bool = False
+    `severity` is that of what there is to say: INFO for a rule that was not meant for this build, WARNING for one that was,
+    ERROR for one that can give no tag.
+    """
+
+    tag: str = ""
+    message: str = ""
+    hint: str = ""
+    severity: Severity = Severity.INFO
 
 
 @dataclass(frozen=True, slots=True)
 class MadeTags:
-    """The tags, the most important one first."""
+    """The tags, the most important one first; and what became of each rule, in the order of the rules."""
 
     tags: tuple[str, ...]
-    notices: tuple[Notice, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """An entry of `tags`, as people write it, and the tag that it gave; or, where that is empty, why it gave none."""
+
+    entry: str
+    tag: str = ""
+    reason: str = ""
 
 
 # Makes tags for what is in a directory. UsageError where the rules need what is not known there.

@@ -115,19 +115,26 @@ def _github(environ: Mapping[str, str], payload: Mapping[str, Any]) -> Context:
         ref = f"refs/pull/{number}/merge"
     if event.startswith("pull_request") and environ.get("DOCKER_METADATA_PR_HEAD_SHA", "").lower() == "true":
         commit = _said(payload, "pull_request", "head", "sha") or commit
-    pushed_from = _said(payload, "base_ref").removeprefix(_HEADS) if ref.startswith(_TAGS) else ""
+    pushed = _said(payload, "head_commit", "id")
     return Context(
         provider=GITHUB,
         event=event,
         ref=ref,
         commit=commit,
-        base_ref=pushed_from or _said(payload, "pull_request", "base", "ref") or environ.get("GITHUB_BASE_REF", ""),
+        base_ref=_base_ref(ref, payload) or environ.get("GITHUB_BASE_REF", ""),
         default_branch=_said(payload, "repository", "default_branch"),
+        commit_date=_time(_said(payload, "head_commit", "timestamp")) if commit == pushed else None,
         repository=repository,
         url=url,
         run_id=run,
         run_url=f"{url}/actions/runs/{run}" if url and run else "",
     )
+
+
+def _base_ref(ref: str, payload: Mapping[str, Any]) -> str:
+    if ref.startswith(_TAGS):
+        return _said(payload, "base_ref").removeprefix(_HEADS)
+    return _said(payload, "pull_request", "base", "ref") if _CHANGE.fullmatch(ref) else ""
 
 
 def _payload(environ: Mapping[str, str]) -> Mapping[str, Any]:

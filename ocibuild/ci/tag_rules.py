@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from packaging.version import InvalidVersion, Version
@@ -12,8 +12,9 @@ from packaging.version import InvalidVersion, Version
 from ocibuild.ci.context import Context
 from ocibuild.ci.dates import format_date
 from ocibuild.errors import UsageError
+from ocibuild.findings import Severity
 from ocibuild.oci.reference import parse_tag
-from ocibuild.tagging import Expression, Flavor, Latest, MadeTags, Notice, RefKind, RuleText, TagRule, TagType
+from ocibuild.tagging import Expression, Flavor, Latest, MadeTags, Outcome, RefKind, RuleText, TagRule, TagType
 
 _NUMBER = r"(0|[1-9][0-9]*)"
 _PRERELEASE = r"(?:0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)"
@@ -22,19 +23,30 @@ _SEMVER = re.compile(
     re.ASCII,
 )
 _NO_TAG_CHARACTERS = re.compile(r"[^a-zA-Z0-9._-]+", re.ASCII)
+_FIND_VERSION = "`match` finds the version in a longer git tag; `enable` leaves a rule out"
+_MEND_PATTERN = "mend the pattern, if it is meant for such git tags"
 _RAW: RuleText = (Expression("raw"),)
+
+
+class _NotMeantError(Exception):
+    """A rule that is not for what is being built gives no tag."""
 
 
 class _NoTagError(Exception):
     """A rule that was meant for this build gives no tag, for a reason worth telling."""
 
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(f"{reason}: the rule gives no tag")
+        self.hint = hint
+
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What a rule gives: the text of a tag, and whether `latest` goes with it in auto mode."""
+    """What a rule gives: the text of a tag, whether `latest` goes with it in auto mode, and what there is to say of it."""
 
     text: str
     latest: bool = False
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +76,18 @@ def make_tags(rules: Sequence[TagRule], flavor: Flavor, context: Context, now: d
     The first tag alone decides on `latest` in auto mode. A text that is no tag once characters were replaced (too long, or
     with a wrong beginning) is an error of its rule.
     """
-    build, notices = _Build(context, now), list[Notice]()
+    build = _Build(context, now)
+    outcomes = [Outcome()] * len(rules)
     tags: dict[str, None] = {}
     latest: bool | None = None
     for number in sorted(range(len(rules)), key=lambda number: -rules[number].priority):
-        try:
-            made = _made(rules[number], flavor, build)
-            if made is not None and made.text:
-                tags[parse_tag(sanitized(made.text))] = None
-                latest = made.latest if latest is None else latest
-        except _NoTagError as reason:
-            notices.append(Notice(number, str(reason), "the rule gives no tag here"))
-        except UsageError as error:
-            notices.append(Notice(number, error.what, error.hint or "mend the rule", is_error=True))
+        outcomes[number], goes_with_latest = _apply(rules[number], flavor, build)
+        if outcomes[number].tag:
+            tags[outcomes[number].tag] = None
+            latest = goes_with_latest if latest is None else latest
     if tags and (flavor.latest is Latest.TRUE or (flavor.latest is Latest.AUTO and latest)):
         tags[parse_tag(_latest_tag(flavor, build))] = None
-    return MadeTags(tuple(tags), tuple(sorted(notices, key=lambda notice: notice.rule)))
+    return MadeTags(tuple(tags), tuple(outcomes))
 
 
 def sanitized(text: str) -> str:
@@ -87,16 +95,34 @@ def sanitized(text: str) -> str:
     return _NO_TAG_CHARACTERS.sub("-", text)
 
 
-def _made(rule: TagRule, flavor: Flavor, build: _Build) -> _Made | None:
+def _apply(rule: TagRule, flavor: Flavor, build: _Build) -> tuple[Outcome, bool]:
+    """What becomes of the rule, and whether `latest` goes with it."""
+    try:
+        made = _made(rule, flavor, build)
+        tag = parse_tag(sanitized(made.text))
+    except _NotMeantError as reason:
+        return Outcome(message=str(reason)), False
+    except _NoTagError as reason:
+        return Outcome("", str(reason), reason.hint, Severity.WARNING), False
+    except UsageError as error:
+        return Outcome("", error.what, error.hint or "mend the rule", Severity.ERROR), False
+    if made.warning:
+        return Outcome(tag, made.warning, _MEND_PATTERN, Severity.WARNING), made.latest
+    return Outcome(tag), made.latest
+
+
+def _made(rule: TagRule, flavor: Flavor, build: _Build) -> _Made:
     enable = build.fill(rule.enable)
     if enable not in ("true", "false"):
         raise UsageError(f"`enable` has to be true or false, not {enable!r}", hint="write an expression that gives one")
-    made = _MAKERS[rule.type](rule, build) if enable == "true" else None
-    if made is None or not made.text:
-        return None
+    if enable == "false":
+        raise _NotMeantError("`enable` is false")
+    made = _MAKERS[rule.type](rule, build)
+    if not made.text:
+        raise _NotMeantError("it comes to an empty text")
     prefix = build.fill(_prefix_of(rule, flavor, build.context))
     suffix = build.fill(flavor.suffix if rule.suffix is None else rule.suffix)
-    return _Made(prefix + made.text + suffix, made.latest)
+    return replace(made, text=prefix + made.text + suffix)
 
 
 def _prefix_of(rule: TagRule, flavor: Flavor, context: Context) -> RuleText:
@@ -113,35 +139,34 @@ def _latest_tag(flavor: Flavor, build: _Build) -> str:
     return sanitized(f"{prefix}latest{suffix}")
 
 
-def _schedule(rule: TagRule, build: _Build) -> _Made | None:
-    return _Made(build.fill(rule.pattern)) if "schedule" in build.context.event else None
+def _schedule(rule: TagRule, build: _Build) -> _Made:
+    if "schedule" not in build.context.event:
+        raise _NotMeantError("this is no scheduled run")
+    return _Made(build.fill(rule.pattern))
 
 
-def _semver(rule: TagRule, build: _Build) -> _Made | None:
-    raw = _version_text(rule, build)
-    if raw is None:
-        return None
+def _semver(rule: TagRule, build: _Build) -> _Made:
+    raw, warning = _version_text(rule, build)
     match = _SEMVER.fullmatch(raw)
     if match is None:
-        raise _NoTagError(f"{raw!r} is not a version of semver.org")
+        raise _NoTagError(f"{raw!r} is not a version of semver.org", _FIND_VERSION)
     major, minor, patch, prerelease = match.groups()
     version = f"{major}.{minor}.{patch}" + (f"-{prerelease}" if prerelease else "")
     names = {"raw": raw, "version": version, "major": major, "minor": minor, "patch": patch}
-    return _versioned(rule, build, names, is_stable=not prerelease)
+    return replace(_versioned(rule, build, names, is_stable=not prerelease), warning=warning)
 
 
-def _pep440(rule: TagRule, build: _Build) -> _Made | None:
-    raw = _version_text(rule, build)
-    if raw is None:
-        return None
+def _pep440(rule: TagRule, build: _Build) -> _Made:
+    raw, warning = _version_text(rule, build)
     try:
         version = Version(raw)
     except InvalidVersion:
-        raise _NoTagError(f"{raw!r} is not a version of PEP 440") from None
+        raise _NoTagError(f"{raw!r} is not a version of PEP 440", _FIND_VERSION) from None
     major, minor, patch = (str(number) for number in (*version.release, 0, 0)[:3])
     names = {"raw": raw, "version": str(version), "major": major, "minor": minor, "patch": patch}
     # Post releases count as unstable too: they are replaced often.
-    return _versioned(rule, build, names, is_stable=not (version.is_prerelease or version.is_postrelease))
+    is_stable = not (version.is_prerelease or version.is_postrelease)
+    return replace(_versioned(rule, build, names, is_stable=is_stable), warning=warning)
 
 
 def _versioned(rule: TagRule, build: _Build, names: Mapping[str, str], *, is_stable: bool) -> _Made:
@@ -151,50 +176,70 @@ def _versioned(rule: TagRule, build: _Build, names: Mapping[str, str], *, is_sta
     return _Made(names["raw"] if rule.pattern == _RAW else names["version"])
 
 
-def _version_text(rule: TagRule, build: _Build) -> str | None:
-    """What is to be read as a version: the value that is given, else the git tag; of it, what `match` finds."""
-    given = build.fill(rule.value)
-    if not given and not build.context.tag:
-        return None
-    text = given or build.context.tag.replace("/", "-")
+def _version_text(rule: TagRule, build: _Build) -> tuple[str, str]:
+    """What is to be read as a version: of the value or the git tag, what `match` finds; and a warning if it finds nothing."""
+    text, warning = _given(rule, build), ""
     found = rule.regex.search(text) if rule.regex else None
-    if found is None:
-        return text
-    return found[1 if found.re.groups else 0] or text
+    if found is not None:
+        text = found[1 if found.re.groups else 0] or ""
+    elif rule.regex:
+        warning = f"{rule.regex.pattern!r} does not match {text!r}: the rule takes all of it"
+    return text.replace("/", "-"), warning
 
 
-def _match(rule: TagRule, build: _Build) -> _Made | None:
-    text = build.fill(rule.value) or build.context.tag
-    if not text or rule.regex is None:
-        return None
+def _given(rule: TagRule, build: _Build) -> str:
+    """The value of the rule, else the git tag."""
+    text = build.fill(rule.value) if rule.value else build.context.tag
+    if not text:
+        raise _NotMeantError("its `value` is empty" if rule.value else "what is built is no git tag")
+    return text
+
+
+def _match(rule: TagRule, build: _Build) -> _Made:
+    text = _given(rule, build)
+    assert rule.regex is not None, "a rule of this type has a pattern"
     found = rule.regex.search(text)
     if found is None:
-        raise _NoTagError(f"{rule.regex.pattern!r} does not match {text!r}")
+        raise _NoTagError(f"{rule.regex.pattern!r} does not match {text!r}", _MEND_PATTERN)
     if rule.group > found.re.groups or found[rule.group] is None:
-        raise _NoTagError(f"{rule.regex.pattern!r} finds no group {rule.group} in {text!r}")
+        raise _NoTagError(f"{rule.regex.pattern!r} finds no group {rule.group} in {text!r}", _MEND_PATTERN)
     return _Made(found[rule.group], latest=True)
 
 
-def _edge(rule: TagRule, build: _Build) -> _Made | None:
+def _edge(rule: TagRule, build: _Build) -> _Made:
     branch, edge = build.context.branch, rule.branch or build.context.default_branch
-    return _Made("edge") if branch and branch == edge else None
+    if not branch:
+        raise _NotMeantError("what is built is no branch")
+    if not edge:
+        raise _NoTagError("the default branch is not known here", "name it, as `branch=main`")
+    if branch != edge:
+        raise _NotMeantError(f"the branch is {branch}, not {edge}")
+    return _Made("edge")
 
 
-def _ref(rule: TagRule, build: _Build) -> _Made | None:
+def _ref(rule: TagRule, build: _Build) -> _Made:
     context = build.context
-    names = {RefKind.BRANCH: context.branch, RefKind.TAG: context.tag, RefKind.PR: context.change}
-    return _Made(names[rule.event], latest=rule.event is RefKind.TAG)
+    text, noun = {
+        RefKind.BRANCH: (context.branch, "branch"),
+        RefKind.TAG: (context.tag, "git tag"),
+        RefKind.PR: (context.change, "pull or merge request"),
+    }[rule.event]
+    if not text:
+        raise _NotMeantError(f"what is built is no {noun}")
+    return _Made(text, latest=rule.event is RefKind.TAG)
 
 
-def _raw(rule: TagRule, build: _Build) -> _Made | None:
+def _raw(rule: TagRule, build: _Build) -> _Made:
     return _Made(build.fill(rule.value))
 
 
-def _sha(rule: TagRule, build: _Build) -> _Made | None:
+def _sha(rule: TagRule, build: _Build) -> _Made:
+    if not build.context.commit:
+        raise _NotMeantError("the commit is not known")
     return _Made(build.context.commit if rule.long else build.context.short_commit)
 
 
-_MAKERS: Mapping[TagType, Callable[[TagRule, _Build], _Made | None]] = {
+_MAKERS: Mapping[TagType, Callable[[TagRule, _Build], _Made]] = {
     TagType.SCHEDULE: _schedule,
     TagType.SEMVER: _semver,
     TagType.PEP440: _pep440,

@@ -22,7 +22,7 @@ def tag_maker(environ: Mapping[str, str], now: Callable[[], datetime] = lambda: 
     """What makes tags for a directory. `now` is what rules call `date`."""
 
     def make(rules: Sequence[TagRule], flavor: Flavor, directory: Path) -> MadeTags:
-        is_plain = all(rule.is_plain for rule in rules)
+        is_plain = flavor.is_plain and all(rule.is_plain for rule in rules)
         context = Context() if is_plain else read_context(environ, lambda: _git_facts(directory))
         return make_tags(rules, flavor, context, now())
 

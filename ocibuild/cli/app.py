@@ -29,6 +29,7 @@ COMMANDS = {
     "lock": ("lock", "Pin base images to digests."),
     "check-base": ("check_base", "Say which base images have moved on."),
     "cache": ("cache", "Look after the cache of builds."),
+    "tags": ("tags", "Show the tags that specs give here and now."),
     "render": ("render", "Show specs with every template filled in."),
     "schema": ("schema", "Print the JSON Schema of specs."),
     "pull": ("pull", "Fetch an image from a registry."),
@@ -49,7 +50,7 @@ COMMANDS = {
     "logout": ("logout", "Forget the credentials for a registry."),
 }
 # The commands that need a spec, or make one; `--help` shows them first.
-BUILD_SIDE = ("init", "build", "push", "plan", "lint", "rules", "lock", "check-base", "cache", "render", "schema")
+BUILD_SIDE = ("init", "build", "push", "plan", "lint", "rules", "lock", "check-base", "cache", "tags", "render", "schema")
 _EPILOG = """\b
 A first image:
   ocibuild init     writes ocibuild.yaml

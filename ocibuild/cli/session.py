@@ -13,7 +13,7 @@ import click
 
 from ocibuild import api
 from ocibuild.cli.interruption import Run, stopping
-from ocibuild.cli.messages import printable, say
+from ocibuild.cli.messages import printable, say, show_findings
 from ocibuild.cli.options import DEFAULT_FILE
 from ocibuild.cli.progress import progress
 from ocibuild.cli.terminal import paint
@@ -90,8 +90,11 @@ def facts() -> api.Facts:
 
 
 def plans(options: dict[str, Any]) -> tuple[Plan, ...]:
-    """The plans that the options name."""
-    return api.load(spec_files(options), overrides(options), facts())
+    """The plans that the options name. What there is to say of their specs is said."""
+    loaded = api.load(spec_files(options), overrides(options), facts())
+    for plan in loaded:
+        show_findings(plan.warnings)
+    return loaded
 
 
 def terms(options: dict[str, Any]) -> api.Terms:

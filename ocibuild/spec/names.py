@@ -11,12 +11,12 @@ from ocibuild.errors import OcibuildError, SpecError, UsageError
 from ocibuild.findings import Finding, Place, Severity
 from ocibuild.oci.reference import Reference, parse_reference, parse_tag
 from ocibuild.spec.document import Document, complain, render_text
-from ocibuild.spec.nodes import Node, ScalarNode, child
+from ocibuild.spec.nodes import ListNode, MapNode, Node, ScalarNode, child
 from ocibuild.spec.scope import Scope
-from ocibuild.spec.tag_rules import Render, attributes_of, flavor, is_rule, plain_rule, tag_rule
+from ocibuild.spec.tag_rules import Render, attributes_of, flavor, is_rule, plain_rule, rule_as_text, tag_rule
 from ocibuild.spec.template_language import TemplateError
 from ocibuild.spec.view import View
-from ocibuild.tagging import Flavor, TagMaker, TagRule
+from ocibuild.tagging import Flavor, Ruling, TagMaker, TagRule
 
 _REFERENCE, _TAG, _RULE = "spec-bad-reference", "spec-bad-tag", "spec-tag-rule"
 _ASKED = Place("--tag")
@@ -27,18 +27,20 @@ Parsed = TypeVar("Parsed")
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What an image is called, and what there is to say of rules that gave no tag."""
+    """What an image is called, what each entry of `tags` gave, and what there is to say of entries that gave no tag."""
 
     image: Reference | None
     tags: tuple[str, ...]
+    rulings: tuple[Ruling, ...] = ()
     warnings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """An entry of `tags` or --tag as a rule, and where it stands; `tag` is what it says if it is simply a tag."""
+    """An entry of `tags` or --tag as a rule, how it is written and where; `tag` is what it says if it is simply a tag."""
 
     rule: TagRule
+    text: str
     place: Place
     tag: str | None = None
 
@@ -59,58 +61,69 @@ def read_names(spec: View, asked: tuple[str, ...], scope: Scope, maker: TagMaker
     entries = asked_entries or written
     # What --tag says is all that there is, unless it asks for rules too.
     is_fixed = all(entry.tag for entry in entries) and (style is None or bool(asked_entries))
-    if is_fixed or maker is None:
-        return Names(repository or image, tuple(dict.fromkeys(entry.tag for entry in entries if entry.tag)))
-    tags, warnings = _made(document, entries, style or Flavor(), maker)
-    return Names(repository or image, tags, warnings)
+    if is_fixed or maker is None or not _is_complete(spec, written, style):
+        tags = tuple(dict.fromkeys(entry.tag for entry in entries if entry.tag))
+        return Names(repository or image, tags, tuple(Ruling(tag, tag) for tag in tags))
+    return _made(document, repository or image, entries, style or Flavor(), maker)
 
 
 def _made(
-    document: Document, entries: Sequence[_Entry], style: Flavor, maker: TagMaker
-) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
+    document: Document, image: Reference | None, entries: Sequence[_Entry], style: Flavor, maker: TagMaker
+) -> Names:
     try:
         made = maker([entry.rule for entry in entries], style, document.directory)
     except OcibuildError as error:
         document.ledger.add(_RULE, error.what, document.place(("tags",)), error.hint)
-        return (), ()
-    warnings = []
-    for notice in made.notices:
-        place = entries[notice.rule].place
-        if notice.is_error:
-            document.ledger.add(_TAG, notice.message, place, notice.hint)
-        else:
-            warnings.append(Finding(_RULE, notice.message, place, notice.hint, Severity.WARNING))
-    return made.tags, tuple(warnings)
+        return Names(image, ())
+    rulings, warnings = [], []
+    for entry, outcome in zip(entries, made.outcomes, strict=True):
+        rulings.append(Ruling(entry.text, outcome.tag, outcome.message))
+        if outcome.severity is Severity.ERROR:
+            document.ledger.add(_TAG, outcome.message, entry.place, outcome.hint)
+        elif outcome.severity is Severity.WARNING:
+            warnings.append(Finding(_RULE, outcome.message, entry.place, outcome.hint, Severity.WARNING))
+    return Names(image, made.tags, tuple(rulings), tuple(warnings))
 
 
 def _written_entries(spec: View, render: Render) -> list[_Entry]:
     entries: list[_Entry] = []
     for view in spec.items("tags"):
-        place, tag = view.document.place(view.path), None
-        if not view.is_text or _is_written_as_rule(view):
-            rule = _read(view, partial(_read_rule, view, render))
-        else:
-            tag = view.parse(parse_tag, _TAG)
-            rule = plain_rule(tag) if tag else None
-        if tag and any(entry.tag == tag for entry in entries):
-            view.refuse(_TAG, f"the tag {tag} is here a second time", "keep one of the two")
-        elif rule is not None:
-            entries.append(_Entry(rule, place, tag))
+        node = _node(view)
+        # The spec itself says what is a rule: what a template gives is a tag, whatever it looks like.
+        is_text = isinstance(node, ScalarNode) and not is_rule(node.text)
+        entry = _tag_entry(view) if is_text else _rule_entry(view, node, render)
+        if entry and entry.tag and any(other.tag == entry.tag for other in entries):
+            view.refuse(_TAG, f"the tag {entry.tag} is here a second time", "keep one of the two")
+        elif entry is not None:
+            entries.append(entry)
     return entries
 
 
-def _is_written_as_rule(view: View) -> bool:
-    """Whether the spec itself says so: what a template gives is a tag, whatever it looks like."""
+def _node(view: View) -> Node | None:
     node: Node | None = view.document.root
     for key in view.path:
         node = child(node, key)
-    return isinstance(node, ScalarNode) and is_rule(node.text)
+    return node
 
 
-def _read_rule(view: View, render: Render) -> TagRule:
-    if view.is_text:
-        return tag_rule(attributes_of(view.text), render)
-    return tag_rule({key: entry.text for key, entry in view.entries()}, render)
+def _tag_entry(view: View) -> _Entry | None:
+    tag = view.parse(parse_tag, _TAG)
+    return _Entry(plain_rule(tag), tag, view.document.place(view.path), tag) if tag else None
+
+
+def _rule_entry(view: View, node: Node | None, render: Render) -> _Entry | None:
+    attributes = attributes_of(view.text) if view.is_text else {key: entry.text for key, entry in view.entries()}
+    if isinstance(node, MapNode) and len(attributes) < len(node.entries):
+        return None  # what is missing was complained about
+    rule = _read(view, partial(tag_rule, attributes, render))
+    return None if rule is None else _Entry(rule, rule_as_text(attributes), view.document.place(view.path))
+
+
+def _is_complete(spec: View, entries: Sequence[_Entry], style: Flavor | None) -> bool:
+    """Whether all that is written could be read: else what it would come to is of no use."""
+    tags = spec.document.root.entries.get("tags")
+    written = len(tags.items) if isinstance(tags, ListNode) else 0
+    return len(entries) == written and (style is not None or "flavor" not in spec.document.root.entries)
 
 
 def _read_flavor(spec: View, render: Render) -> Flavor | None:
@@ -155,7 +168,7 @@ def _split(asked: tuple[str, ...], render: Render) -> tuple[Reference | None, tu
 def _parse_asked(text: str, render: Render) -> tuple[Reference | None, _Entry | None]:
     try:
         if is_rule(text):
-            return None, _Entry(tag_rule(attributes_of(text), render), _ASKED)
+            return None, _Entry(tag_rule(attributes_of(text), render), text, _ASKED)
         if "/" not in text and ":" not in text:
             return None, _exact(parse_tag(text))
         reference = parse_reference(text)
@@ -170,7 +183,7 @@ def _parse_asked(text: str, render: Render) -> tuple[Reference | None, _Entry | 
 
 def _exact(tag: str) -> _Entry:
     """A tag to which no flavor adds anything."""
-    return _Entry(replace(plain_rule(tag), prefix=(), suffix=()), _ASKED, tag)
+    return _Entry(replace(plain_rule(tag), prefix=(), suffix=()), tag, _ASKED, tag)
 
 
 def _refuse(rule: str, message: str, hint: str | None) -> SpecError:

@@ -118,6 +118,7 @@ def read_plan(rendering: Rendering, overrides: Overrides, epoch: int | None, mak
         places=document.origins(),
         policy=read_policy(first),
         waivers=read_waivers(first),
+        rulings=names.rulings,
         warnings=names.warnings,
         files=document.files,  # last: only now all templates were read
     )

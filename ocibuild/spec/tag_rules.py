@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from ocibuild.errors import UsageError
 from ocibuild.spec.scope import did_you_mean
+from ocibuild.spec.values import is_template
 from ocibuild.tagging import (
     BUILD_NAMES,
     DATE_NAMES,
@@ -102,6 +103,11 @@ def tag_rule(attributes: Mapping[str, str], render: Render) -> TagRule:
     )
 
 
+def rule_as_text(attributes: Mapping[str, str]) -> str:
+    """The rule as a line, for messages."""
+    return ",".join(f"{key}={value}" for key, value in attributes.items())
+
+
 def plain_rule(tag: str) -> TagRule:
     """The rule that always gives `tag`."""
     return TagRule(TagType.RAW, value=(tag,), priority=PRIORITIES[TagType.RAW])
@@ -144,11 +150,13 @@ def _own(text: str, names: tuple[str, ...]) -> Expression | None:
     form, zone = "", "UTC"
     for is_zone, single, double in _ARGUMENT.findall(match[2]):
         form, zone = (form, single or double) if is_zone else (single or double, zone)
+    if not form:
+        raise UsageError(f"`{match[1]}` needs a format", hint=f"for example {{{{{match[1]} 'YYYYMMDD'}}}}")
     return Expression(match[1], form, zone)
 
 
 def _rendered(text: str, render: Render) -> str:
-    return render(text) if _JINJA.search(text) else text
+    return render(text) if is_template(text) else text
 
 
 def _check_keys(kind: TagType, attributes: Mapping[str, str]) -> None:
@@ -159,7 +167,8 @@ def _check_keys(kind: TagType, attributes: Mapping[str, str]) -> None:
             hint = did_you_mean(key, keys) or f"there are {', '.join(keys)}"
             raise UsageError(f"`{key}` is not an attribute of a rule of type {kind}", hint=hint)
     for key in required:
-        if key not in attributes:
+        # What is raw may come to nothing, and then gives no tag.
+        if key not in attributes or (kind is not TagType.RAW and not attributes[key]):
             raise UsageError(f"a rule of type {kind} needs `{key}`", hint=_EXAMPLES[kind])
 
 
