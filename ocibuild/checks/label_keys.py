@@ -17,7 +17,9 @@ KNOWN = (
 )  # fmt: skip
 _MEANT = {"license": "licenses", "licence": "licenses", "licences": "licenses", "author": "authors", "name": "title",
           "maintainer": "authors", "maintainers": "authors", "homepage": "url", "commit": "revision"}  # fmt: skip
-_OCI, _RESERVED = "org.opencontainers.", ("com.docker.", "io.docker.", "org.dockerproject.")
+_RESERVED = ("org.opencontainers.", "com.docker.", "io.docker.", "org.dockerproject.")
+# What these namespaces ask others to write: the keys of the specification, and those of extensions of Docker Desktop.
+_FOR_ALL = (PREFIX, "com.docker.desktop.extension.", "com.docker.extension.")
 _KEY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]*[A-Za-z0-9])?", re.ASCII)
 
 
@@ -46,8 +48,8 @@ def _reserved_namespace(labels: LabelSet) -> Iterator[Fault]:
     """
     for entry in labels.entries:
         key = entry.key.lower()
-        prefix = next((prefix for prefix in (_OCI, *_RESERVED) if key.startswith(prefix)), None)
-        if prefix is not None and not key.startswith(PREFIX):
+        prefix = next((prefix for prefix in _RESERVED if key.startswith(prefix)), None)
+        if prefix is not None and not key.startswith(_FOR_ALL):
             message = f"`{entry.key}` is in the reserved namespace `{prefix}`"
             yield Fault(message, entry.at_key, "begin the key with a domain of your own, reversed")
 

@@ -76,7 +76,8 @@ def _not_spdx(labels: LabelSet) -> Iterator[Fault]:
             meant = _MEANT.get(value.strip().lower())
             names = [part.strip() for part in re.split(r"[,;&/]", value)]
             if meant is None and len(names) > 1 and all(canonical_license(name) for name in names):
-                meant = " AND ".join(str(canonical_license(name)) for name in names)
+                # Cargo, for one, wrote MIT/Apache-2.0 for a choice.
+                meant = (" OR " if "/" in value else " AND ").join(str(canonical_license(name)) for name in names)
             hint = f"write {meant}" if meant else "write identifiers of the SPDX list, such as Apache-2.0 OR MIT"
             yield Fault(f"{value[:80]!r} is not an SPDX license expression", entry.place, hint)
 

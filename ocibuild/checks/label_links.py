@@ -12,15 +12,19 @@ from ocibuild.findings import Severity
 
 SOURCE = f"{PREFIX}source"
 _OTHER_LINKS = (f"{PREFIX}url", f"{PREFIX}documentation")
-_TELLING = (SOURCE, *_OTHER_LINKS, f"{PREFIX}vendor", f"{PREFIX}authors")
+_LINKS, _PEOPLE = (SOURCE, *_OTHER_LINKS), (f"{PREFIX}vendor", f"{PREFIX}authors")
 # What templates and tutorials leave for their readers to fill in.
 _ANYWHERE = r"\bTODO\b|\bFIXME\b|\bCHANGE[-_ ]?ME\b|\bchangeme\b|<[A-Za-z][A-Za-z _-]+>"
-_IN_LINKS = (
-    r"\b(?:OWNER|NAMESPACE|ORG|ORGANIZATION|REPO|REPOSITORY|USER|USERNAME|PROJECT)\b"
-    r"|\b(?:YOUR|your)[-_ ]?(?:org|ORG|name|NAME|user|USER|repo|REPO|project|PROJECT|company)\w*"
-    r"|\bexample\.(?:com|net|org)\b|//[^/]+/(?:owner|namespace|user|username|org)/"
+_OF_PEOPLE = (
+    rf"{_ANYWHERE}|\bexample\.(?:com|net|org)\b"
+    r"|\b(?:YOUR|your)[-_ ]?(?:org|ORG|name|NAME|user|USER|repo|REPO|project|PROJECT|company|COMPANY)\w*"
 )
-_PLACEHOLDER, _LINK_PLACEHOLDER = re.compile(_ANYWHERE), re.compile(f"{_ANYWHERE}|{_IN_LINKS}")
+_IN_LINKS = (
+    rf"{_OF_PEOPLE}|\b(?:OWNER|NAMESPACE|ORG|ORGANIZATION|REPO|REPOSITORY|USER|USERNAME|PROJECT)\b"
+    r"|//[^/]+/(?:owner|namespace|user|username|org)/"
+)
+_PLACEHOLDERS = {**dict.fromkeys(_LINKS, re.compile(_IN_LINKS)), **dict.fromkeys(_PEOPLE, re.compile(_OF_PEOPLE))}
+_PLACEHOLDER = re.compile(_ANYWHERE)
 
 
 def _source_missing(labels: LabelSet) -> Iterator[Fault]:
@@ -81,10 +85,10 @@ def _placeholder(labels: LabelSet) -> Iterator[Fault]:
     """
     for entry, value in labels.known():
         if entry.key.startswith(PREFIX):
-            found = (_LINK_PLACEHOLDER if entry.key in _TELLING else _PLACEHOLDER).search(value)
+            found = _PLACEHOLDERS.get(entry.key, _PLACEHOLDER).search(value)
             if found:
-                word = found[0].strip("/")
-                yield Fault(f"`{entry.key}` still has the placeholder {word!r}", entry.place, "write what is meant")
+                message = f"`{entry.key}` still has the placeholder {found[0].strip('/')!r}"
+                yield Fault(message, entry.place, "write what is true of this image, or leave the key out")
 
 
 _LABELS = (Scope.LABELS,)

@@ -13,7 +13,8 @@ from ocibuild.findings import Severity
 from ocibuild.oci.digest import parse_digest
 from ocibuild.oci.reference import parse_reference
 
-_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*[^}]*\}|\$[A-Z_][A-Z0-9_]+\b|\{\{[^}]*\}\}|%[A-Z_]+%")
+_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*[^}]*\}|(?<!\$)\$[A-Z_][A-Z0-9_]+\b")
+_TEMPLATE = re.compile(r"\{\{[^}]*\}\}|%[A-Z_]+%")  # which what reads a label of its own may well fill in
 
 
 def _created_not_time(labels: LabelSet) -> Iterator[Fault]:
@@ -32,7 +33,7 @@ def _base_name(labels: LabelSet) -> Iterator[Fault]:
     """`base.name` is not a full reference, or `base.digest` is not a digest.
 
     Why: tools that look for newer base images follow these two, and cannot follow a short name.
-    Source: OCI image-spec, annotations.md: "base.name" is fully qualified, "base.digest" is the digest of that image.
+    Source: OCI image-spec, annotations.md: "base.name" should be fully qualified; "base.digest" is that image's digest.
     Mend: write host, repository and tag, such as docker.io/library/debian:12; `ocibuild build` writes both by itself.
     """
     for entry, value in labels.known():
@@ -62,14 +63,14 @@ def _is_digest(text: str) -> bool:
 
 
 def _not_plain(labels: LabelSet) -> Iterator[Fault]:
-    """A value with line ends or control characters, or with blanks around it.
+    """A value of an `org.opencontainers.image.` key with line ends or control characters, or with blanks around it.
 
     Why: pages show one line of plain text; tools compare values exactly, and blanks cannot be seen.
     Source: GitHub documentation, Working with the Container registry ("text only"); OCI image-spec, annotations.md, "Rules".
     Mend: write one line without blanks at its ends. In YAML, `>-` folds a long text into one.
     """
     for entry, value in labels.known():
-        if value != value.strip() or not value.isprintable():
+        if entry.key.startswith(PREFIX) and (value != value.strip() or not value.isprintable()):
             what = "has blanks at its ends" if value.strip().isprintable() else "has line ends or control characters"
             yield Fault(f"the value of `{entry.key}` {what}", entry.place, "write one line, without blanks around it")
 
@@ -83,7 +84,7 @@ def _unexpanded(labels: LabelSet) -> Iterator[Fault]:
     Mend: declare the variable and use it in the form that the file has.
     """
     for entry, value in labels.known():
-        found = _VARIABLE.search(value)
+        found = _VARIABLE.search(value) or (_TEMPLATE.search(value) if entry.key.startswith(PREFIX) else None)
         if found:
             yield Fault(
                 f"`{entry.key}` holds {found[0][:40]!r}, which nothing fills in",
@@ -95,7 +96,7 @@ def _unexpanded(labels: LabelSet) -> Iterator[Fault]:
 _LABELS = (Scope.LABELS,)
 RULES: tuple[Rule[LabelSet], ...] = (
     Rule("created-not-rfc3339", Severity.ERROR, "The time is not RFC 3339", _LABELS, _created_not_time),
-    Rule("base-not-reference", Severity.ERROR, "The base image is not named in full", _LABELS, _base_name),
+    Rule("base-not-reference", Severity.WARNING, "The base image is not named in full", _LABELS, _base_name),
     Rule("label-not-plain", Severity.WARNING, "A value is not one line of plain text", _LABELS, _not_plain),
     Rule("unexpanded-variable", Severity.WARNING, "A variable was not filled in", _LABELS, _unexpanded),
 )

@@ -23,10 +23,14 @@ _SECRET_NAME = re.compile(
     r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?|AUTH_?KEY)(?:$|_)"
 )
 _HARMLESS_NAME = re.compile(
-    r"PUBLIC|_(?:FILE|PATH|DIR|URL|URI|ENDPOINT|NAME|HEADER|TYPE|TTL|LENGTH|SIZE|EXPIR\w*|TIMEOUT|LIFETIME|ISSUER|ALGORITHM)$"
+    r"PUBLIC|EXPIR|TIMEOUT|_(?:FILE|PATH|DIR|URL|URI|ENDPOINT|NAME|HEADER|TYPE|TTL|LENGTH|SIZE|LIFETIME|ISSUER|ALGORITHM"
+    r"|LIMIT|COUNT|BUDGET|BACKEND|PROVIDER|STORE|MANAGER|MODE|PREFIX|REQUIRED|ENABLED)$"
 )
 _HARMLESS_VALUE = re.compile(r"|true|false|yes|no|none|null|0|1|/.*|\$.*", re.IGNORECASE)
-_KEY_HEADER = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-[0-9]:")
+# On a line of its own: programs that read keys have these words in their sources.
+_KEY_HEADER = re.compile(
+    rb"^[ \t]*-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----[ \t]*\r?$|^PuTTY-User-Key-File-[0-9]:", re.MULTILINE
+)
 # Names under which programs keep credentials; those with a slash are the ends of paths.
 _CREDENTIAL_NAMES = frozenset({
     ".netrc", "_netrc", ".git-credentials", ".pypirc", ".dockercfg", ".dockerconfigjson", ".pgpass", ".my.cnf", ".env",
@@ -97,7 +101,8 @@ def _private_key(spec: SpecUnderCheck) -> Iterator[Fault]:
 
 def _is_credential(file: PlacedFile) -> bool:
     name = basename(file.path)
-    return name in _CREDENTIAL_NAMES or file.path.endswith(_CREDENTIAL_ENDS) or name.lower().endswith(_KEY_STORES)
+    is_key_store = name.lower().endswith(_KEY_STORES) and "trust" not in name.lower()  # those hold certificates only
+    return name in _CREDENTIAL_NAMES or file.path.endswith(_CREDENTIAL_ENDS) or is_key_store
 
 
 def _files(spec: SpecUnderCheck) -> Iterator[PlacedFile]:

@@ -9,6 +9,7 @@ from posixpath import dirname, join, normpath
 from ocibuild.checks.rule import Fault, Rule, Scope
 from ocibuild.checks.spec_subject import PlacedFile, PlatformContent, SpecUnderCheck
 from ocibuild.findings import Place, Severity
+from ocibuild.plan import Copy, FilesLayer, Text
 
 # What runtimes look programs up in when the image does not say it.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -25,7 +26,7 @@ def _entrypoint_missing(spec: SpecUnderCheck) -> Iterator[Fault]:
     """
     missing: dict[tuple[str, Place], list[str]] = {}
     for part in spec.platforms:
-        program = _program(part)
+        program = _program(part) if part.platform.os != "windows" else None  # where names and paths follow other rules
         if program and _is_known(spec, part) and not any(_holds(part, path) for path in _candidates(part, program)):
             missing.setdefault((program, _program_place(spec, part)), []).append(str(part.platform))
     for (program, place), platforms in missing.items():
@@ -112,17 +113,24 @@ def _user_not_numeric(spec: SpecUnderCheck) -> Iterator[Fault]:
 def _privileged_port(spec: SpecUnderCheck) -> Iterator[Fault]:
     """A port below 1024 is exposed, and the user is not root.
 
-    Why: such a port can be bound by root alone, unless the runtime lowers the limit, which containerd by itself does not.
-    Source: Linux, ip_unprivileged_port_start.
+    Why: such a port can be bound by root alone, unless the program has the capability, or the runtime lowers the limit:
+    Docker does, and Kubernetes does not everywhere.
+    Source: Linux, capabilities(7), CAP_NET_BIND_SERVICE, and ip_unprivileged_port_start.
     Mend: listen on a port from 1024 on; a service or `-p 80:8080` maps it.
     """
     for part in spec.platforms:
         user = (part.plan.settings.user or "0").partition(":")[0]
-        if user not in ("0", "root") and part.platform.os == "linux":
-            for port in part.plan.settings.ports:
+        if user not in ("0", "root") and part.platform.os == "linux" and not _has_capabilities(part):
+            for number, port in enumerate(part.plan.settings.ports):
                 if int(port.partition("/")[0]) < _PRIVILEGED:
                     message = f"the user {user} may not be able to bind the port {port}"
-                    yield Fault(message, spec.config_place("ports"), "listen on a port from 1024 on")
+                    yield Fault(message, spec.config_place("ports", number), "listen on a port from 1024 on")
+
+
+def _has_capabilities(part: PlatformContent) -> bool:
+    items = [item for layer in part.layers if isinstance(layer.plan, FilesLayer) for item in layer.plan.items]
+    given = [item.attributes.xattrs for item in items if isinstance(item, Copy | Text)]
+    return any(name == "security.capability" for xattrs in given if isinstance(xattrs, tuple) for name, _ in xattrs)
 
 
 def _volume_hides_files(spec: SpecUnderCheck) -> Iterator[Fault]:

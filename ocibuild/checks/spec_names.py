@@ -14,7 +14,10 @@ from ocibuild.plan import Strings
 
 _DESCRIPTION, _VERSION = f"{PREFIX}description", f"{PREFIX}version"
 _FULL_VERSION = re.compile(r"v?(\d+\.\d+\.\d+(?:[-.][0-9A-Za-z.-]+)?)", re.ASCII)
-_PLACEHOLDER = re.compile(r"owner|namespace|username|user|your[-_]?(?:org|name|user|company)\w*|organization|changeme")
+_PLACEHOLDER = re.compile(r"your[-_]?(?:org|name|user|company)\w*|changeme")
+# These may well be names of projects, but on hosts where anybody can have an account they are nobody's.
+_ACCOUNT = re.compile(r"owner|namespace|username|user|organization")
+_OPEN_TO_ALL = ("docker.io", "ghcr.io", "quay.io", "registry.gitlab.com", "public.ecr.aws")
 
 
 def _version_not_tag(spec: SpecUnderCheck) -> Iterator[Fault]:
@@ -49,8 +52,9 @@ def _image_placeholder(spec: SpecUnderCheck) -> Iterator[Fault]:
     image = spec.plan.image
     if image is None:
         return
-    parts = image.repository.split("/")
-    first = parts[0] if _PLACEHOLDER.fullmatch(parts[0]) and len(parts) > 1 else None
+    owner, slash, _ = image.repository.partition("/")
+    is_account = image.host in _OPEN_TO_ALL and _ACCOUNT.fullmatch(owner)
+    first = owner if slash and (is_account or _PLACEHOLDER.fullmatch(owner)) else None
     host = image.host if re.search(r"(?:^|\.)example\.(?:com|net|org)$", image.host) else None
     if first or host:
         message = f"the name of the image still has the placeholder {first or host!r}"

@@ -243,6 +243,9 @@ layers:
         ("TOKEN_URL: https://auth.invalid/token", False),
         ("SECRET: /run/secrets/x", False),
         ("PUBLIC_API_KEY: abc", False),
+        ("TOKEN_LIMIT: abc", False),
+        ("PASSWORD_RESET_TIMEOUT_DAYS: abc", False),
+        ("SECRET_BACKEND: abc", False),
         ("TOKENIZERS_PARALLELISM: 'false'", False),
         ("MONKEY: abc", False),
     ],
@@ -260,10 +263,12 @@ def test_keys_are_found_in_copied_trees_and_none_outside(tmp_path: Path) -> None
     write(tmp_path, {"app/site/big.pem": key + "x" * 200_000, "app/site/cert.pem": "-----BEGIN CERTIFICATE-----"})
     os.symlink(tmp_path / "secret.pem", tmp_path / "app/site/link.pem")
     os.mkfifo(tmp_path / "app/pipe")
+    write(tmp_path, {"app/site/trust.jks": "x", "app/site/key.jks": "x", "app/site/a.py": f"HEADER = '{key.strip()}'"})
     text = HEAD + SOURCE + "layers:\n  - files:\n      - {copy: site/, to: /srv}\n"
     findings = report(tmp_path / "app", {"ocibuild.yaml": text}).findings
     assert [(one.rule, one.message) for one in findings] == [
         ("credential-file", "/srv/.ssh/id_rsa is where a program keeps credentials"),
+        ("credential-file", "/srv/key.jks is where a program keeps credentials"),
         ("private-key", "/srv/a.pem holds a private key"),
     ]
 
@@ -300,6 +305,8 @@ layers:
         ("image: ghcr.io/owner/x", ["image-placeholder"]),
         ("image: registry.example.com/team/x", ["image-placeholder"]),
         ("image: ghcr.io/octocat/owner", []),
+        ("image: harbor.octo.invalid/user/x", []),
+        ("image: harbor.octo.invalid/your-org/x", ["image-placeholder"]),
         ("tags: [v1.2.3]\nlabels: {org.opencontainers.image.version: 1.2.3}", []),
         ("tags: [1.2.3-alpine, latest]\nlabels: {org.opencontainers.image.version: v1.2.3}", []),
         ("tags: [latest]\nlabels: {org.opencontainers.image.version: 1.2.3}", []),
