@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from ocibuild.checks.catalogue import RULES, rule_named
     from ocibuild.checks.profiles import NO_LIMITS, PROFILES, Profile, profile_named
     from ocibuild.checks.rule import Rule
+    from ocibuild.ci.dotenv import DOTENV_LIMIT, dotenv
     from ocibuild.ci.git import git_facts
+    from ocibuild.ci.github_files import put_outputs, put_summary, takes_summary
     from ocibuild.differences import Difference, ImageDifference, ImageLayer, ValueChange
     from ocibuild.graph import Node
     from ocibuild.image import PlatformImage
@@ -71,7 +73,9 @@ _HOMES = {
     "ocibuild.checks.catalogue": "RULES rule_named",
     "ocibuild.checks.profiles": "NO_LIMITS PROFILES Profile profile_named",
     "ocibuild.checks.rule": "Rule",
+    "ocibuild.ci.dotenv": "DOTENV_LIMIT dotenv",
     "ocibuild.ci.git": "git_facts",
+    "ocibuild.ci.github_files": "put_outputs put_summary takes_summary",
     "ocibuild.differences": "Difference ImageDifference ImageLayer ValueChange",
     "ocibuild.graph": "Node",
     "ocibuild.image": "PlatformImage",
@@ -130,6 +134,8 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "Entry", "Inspection", "Node", "Referred", "digest", "images", "inspect", "referrers", "tags",
     # comparing
     "Difference", "FileChange", "FileEntry", "ImageDifference", "ImageLayer", "ValueChange", "change_details", "diff", "report", "shown_path",
+    # what a CI job hands on
+    "DOTENV_LIMIT", "dotenv", "put_outputs", "put_summary", "takes_summary",
     # serving
     "serve",
 ]  # fmt: skip

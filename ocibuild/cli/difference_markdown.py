@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ocibuild import api
@@ -13,7 +12,7 @@ from ocibuild.cli.difference import (
     summary_of_nothing,
     unread_note,
 )
-from ocibuild.cli.messages import printable
+from ocibuild.cli.markdown import code
 from ocibuild.sizes import human_size
 
 _ROWS = 200  # comments and summaries are of limited size, and so is patience
@@ -26,35 +25,35 @@ def difference_as_markdown(found: api.Difference, names: tuple[str, str]) -> str
 
 def _lines(found: api.Difference, names: tuple[str, str]) -> Iterator[str]:
     yield from ("| | image | digest |", "| --- | --- | --- |")
-    yield f"| before | {_code(names[0])} | {_code(str(found.before.descriptor.digest))} |"
-    yield f"| after | {_code(names[1])} | {_code(str(found.after.descriptor.digest))} |"
+    yield f"| before | {code(names[0])} | {code(str(found.before.descriptor.digest))} |"
+    yield f"| after | {code(names[1])} | {code(str(found.after.descriptor.digest))} |"
     yield ""
     if found.is_empty:
         yield summary_of_nothing(found)
     for platform in found.only_before:
-        yield f"- {_code(platform)} is gone"
+        yield f"- {code(platform)} is gone"
     for platform in found.only_after:
-        yield f"- {_code(platform)} is new"
-    yield from _values(found.values)
+        yield f"- {code(platform)} is new"
+    yield from value_rows(found.values)
     for image in found.images:
         if not image.is_empty:
-            yield from ("", f"### {_code(image.platform)}")
+            yield from ("", f"### {code(image.platform)}")
             yield from _image(image)
 
 
 def _image(image: api.ImageDifference) -> Iterator[str]:
-    yield from _values(image.values)
+    yield from value_rows(image.values)
     yield from ("", f"**{layers_title(image)}**", "", "| | diff_id | size | layer |", "| --- | --- | ---: | --- |")
     for pair in image.layers:
         layer = pair.after or pair.before
         assert layer is not None
         sign = "" if pair.before and pair.after else "-" if pair.before else "+"
-        yield f"| {sign} | {_code(layer.diff_id.short)} | {human_size(layer.descriptor.size)} | {_code(layer.title)} |"
+        yield f"| {sign} | {code(layer.diff_id.short)} | {human_size(layer.descriptor.size)} | {code(layer.title)} |"
     yield from ("", f"**{files_title(image.files)}**")
     if image.files:
         yield from ("", "<details><summary>paths</summary>", "", "| | path | |", "| --- | --- | --- |")
         for change in image.files[:_ROWS]:
-            yield f"| {SIGNS[change.status]} | {_code(api.shown_path(change.path))} | {_code(api.change_details(change))} |"
+            yield f"| {SIGNS[change.status]} | {code(api.shown_path(change.path))} | {code(api.change_details(change))} |"
         if len(image.files) > _ROWS:
             yield f"| | and {len(image.files) - _ROWS} more | |"
         yield from ("", "</details>")
@@ -62,19 +61,10 @@ def _image(image: api.ImageDifference) -> Iterator[str]:
         yield from ("", unread_note(image))
 
 
-def _values(values: tuple[api.ValueChange, ...]) -> Iterator[str]:
+def value_rows(values: tuple[api.ValueChange, ...]) -> Iterator[str]:
+    """A table of settings and annotations that differ; nothing where there are none."""
     if values:
         yield from ("", "| | level | key | before | after |", "| --- | --- | --- | --- | --- |")
     for change in values:
         cells = (change.level, change.key, change.before or "", change.after or "")
-        yield f"| {SIGNS[change.status]} | {' | '.join(map(_code, cells))} |"
-
-
-def _code(text: str) -> str:
-    """`text` as code in a table's cell: nothing in it is markup, whoever wrote it."""
-    if not text:
-        return ""
-    plain = printable(text).replace("|", "\\|")
-    fence = "`" * (max(map(len, re.findall("`+", plain)), default=0) + 1)
-    pad = " " if plain.startswith("`") or plain.endswith("`") else ""
-    return f"{fence}{pad}{plain}{pad}{fence}"
+        yield f"| {SIGNS[change.status]} | {' | '.join(map(code, cells))} |"

@@ -186,6 +186,13 @@ progress_options = together(
     verbose_option,
 )  # fmt: skip
 
+handover_options = together(
+    option("--metadata-file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", section=PROGRESS,
+           help="Write what came of it as JSON, with the keys of `docker buildx build --metadata-file`."),
+    option("--dotenv", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", section=PROGRESS,
+           help="Write IMAGE_DIGEST, IMAGE_NAME, IMAGE_REF and IMAGE_TAGS, for GitLab's `artifacts:reports:dotenv`."),
+)  # fmt: skip
+
 jobs_option = option("-j", "--jobs", type=click.IntRange(1, 256), metavar="N",
                      help="How much is done at once.  [default: one per processor; transfers: 4]")  # fmt: skip
 json_option = option("--json", "as_json", is_flag=True, section=PROGRESS, help="One JSON document on stdout.")

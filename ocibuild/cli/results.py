@@ -1,16 +1,16 @@
-"""Results as stdout shows them: JSON documents with stable keys, tables, the metadata file."""
+"""Results as stdout shows them: JSON documents with stable keys, tables, a line of summary."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
 from ocibuild import api
 from ocibuild.cli.messages import printable
+from ocibuild.cli.metadata import built_platforms
 from ocibuild.plan import Plan
 from ocibuild.sizes import human_size
 
@@ -39,7 +39,7 @@ def built_as_json(built: Sequence[api.Built]) -> list[dict[str, Any]]:
             "digest": str(image.descriptor.digest),
             "mediaType": image.descriptor.media_type,
             "size": image.descriptor.size,
-            "platforms": [_platform_as_json(part) for part in image.images],
+            "platforms": built_platforms(image),
         }
         for image in built
     ]
@@ -54,21 +54,13 @@ def shown_name(plan: Plan) -> str:
 def summary(built: Sequence[api.Built], skipped: int) -> str:
     """One line for many images: how many, and what they come to; a layer that several have counts once."""
     layers = {layer.digest: layer.size for image in built for part in image.images for layer in part.layers}
-    told = f"{_number(len(built), 'image')} of {_number(len(layers), 'layer')}, {human_size(sum(layers.values()))}"
-    return f"{told}; {_number(skipped, 'image')} left out" if skipped else told
+    told = f"{numbered(len(built), 'image')} of {numbered(len(layers), 'layer')}, {human_size(sum(layers.values()))}"
+    return f"{told}; {numbered(skipped, 'image')} left out" if skipped else told
 
 
-def _number(count: int, noun: str) -> str:
+def numbered(count: int, noun: str) -> str:
+    """`1 image`, `2 images`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _platform_as_json(part: api.PlatformImage) -> dict[str, Any]:
-    return {
-        "platform": str(part.descriptor.platform),
-        "digest": str(part.descriptor.digest),
-        "config": str(part.config_descriptor.digest),
-        "layers": [layer.to_json() for layer in part.layers],
-    }
 
 
 def pushed_as_json(pushed: Sequence[api.Pushed]) -> list[dict[str, Any]]:
@@ -86,26 +78,3 @@ def pushed_as_json(pushed: Sequence[api.Pushed]) -> list[dict[str, Any]]:
         }
         for one in pushed
     ]
-
-
-def metadata_file(path: Path, built: Sequence[api.Built]) -> None:
-    """Write what was built, under the keys that users of `docker buildx build --metadata-file` know.
-
-    One image gives one object, several a list of them.
-    """
-    documents = [_metadata(image) for image in built]
-    api.write_file(path, json.dumps(documents[0] if len(documents) == 1 else documents, indent=2).encode() + b"\n")
-
-
-def _metadata(image: api.Built) -> dict[str, Any]:
-    single = image.images[0] if len(image.images) == 1 else None
-    return {
-        "containerimage.digest": str(image.descriptor.digest),
-        "containerimage.descriptor": image.descriptor.to_json(),
-        **({"containerimage.config.digest": str(single.config_descriptor.digest)} if single else {}),
-        **({"image.name": ",".join(map(str, image.plan.references))} if image.plan.references else {}),
-        "ocibuild.version": api.VERSION,
-        "ocibuild.writer": api.WRITER,
-        "ocibuild.compressors": image.plan.compressors,
-        "ocibuild.platforms": [_platform_as_json(part) for part in image.images],
-    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ocibuild.differences import (
     Difference,
@@ -18,9 +18,10 @@ from ocibuild.differences import (
     shared_prefix,
 )
 from ocibuild.events import Advanced, Emit, Finished, Stage, Started
-from ocibuild.graph import read_configs
+from ocibuild.graph import Node, read_configs
 from ocibuild.oci.blobs import BlobReader
 from ocibuild.oci.digest import Digest
+from ocibuild.oci.documents import ImageConfig
 from ocibuild.oci.location import Location
 from ocibuild.oci.platform import Platform
 from ocibuild.recipes.looking import find_graph
@@ -29,6 +30,9 @@ from ocibuild.tree.comparing import FileChange, base_matters, compare
 from ocibuild.tree.layer import LayerFiles, read_layer
 from ocibuild.tree.limits import LIMITS, Limits
 from ocibuild.tree.merged import Tree
+
+# An image's manifest or index, and the configs below it.
+Documents = tuple[Node, Mapping[Digest, ImageConfig]]
 
 
 def diff(
@@ -43,17 +47,34 @@ def diff(
     old, new = find_graph(readers[0], before, platform), find_graph(readers[1], after, platform)
     if old.descriptor.digest == new.descriptor.digest:
         return Difference(old, new, (), ())
-    olds, news = images_of(old, read_configs(readers[0], old)), images_of(new, read_configs(readers[1], new))
-    pairs = paired(olds, news)
+    olds, news = read_configs(readers[0], old), read_configs(readers[1], new)
+
+    def compared(one: Image, other: Image) -> ImageDifference:
+        return _compared((one, readers[0]), (other, readers[1]), times=times, emit=places.emit)
+
+    return _side_by_side((old, olds), (new, news), compared)
+
+
+def diff_documents(before: Documents, after: Documents) -> Difference:
+    """The same as far as documents tell: no layer is opened, and so no files are compared."""
+
+    def compared(one: Image, other: Image) -> ImageDifference:
+        values = image_changes(one, other, times=False)
+        return ImageDifference(one, other, values, layer_pairs(one.layers, other.layers), ())
+
+    return _side_by_side(before, after, compared)
+
+
+def _side_by_side(
+    before: Documents, after: Documents, compared: Callable[[Image, Image], ImageDifference]
+) -> Difference:
+    (old, olds), (new, news) = before, after
+    pairs = paired(images_of(old, olds), images_of(new, news))
     return Difference(
         old,
         new,
         index_changes(old, new),
-        tuple(
-            _compared((one, readers[0]), (other, readers[1]), times=times, emit=places.emit)
-            for one, other in pairs
-            if one and other
-        ),
+        tuple(compared(one, other) for one, other in pairs if one and other),
         only_before=tuple(one.platform for one, other in pairs if one and not other),
         only_after=tuple(other.platform for one, other in pairs if other and not one),
     )

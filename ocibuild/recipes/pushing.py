@@ -6,12 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ocibuild.assembly import destinations_of, names_of
 from ocibuild.checks.image_rules import ImageUnderCheck, check_image
 from ocibuild.checks.profiles import Profile, profile_for
-from ocibuild.errors import FindingsError, NotFoundError, RegistryError, StoreError
-from ocibuild.events import Stage
+from ocibuild.errors import FindingsError, NotFoundError, OcibuildError, RegistryError, StoreError
+from ocibuild.events import Noted, Stage
 from ocibuild.findings import Finding
 from ocibuild.graph import Node, find_manifest, read_configs, read_graph
 from ocibuild.image import layer_names
@@ -27,6 +28,9 @@ from ocibuild.recipes.places import Places
 from ocibuild.store.places import open_location
 from ocibuild.transfer import Manner, Transferred, transfer
 
+if TYPE_CHECKING:
+    from ocibuild.differences import Difference
+
 UPLOADS = 4  # at once: what registries bear well
 _BUILD_FIRST = "run `ocibuild build` first"
 
@@ -34,24 +38,16 @@ _BUILD_FIRST = "run `ocibuild build` first"
 @dataclass(frozen=True, slots=True)
 class Terms:
     """How to push. `profile` None is that of each destination's host; `by_digest` leaves tags alone; with `no_clobber` a tag
-    that points to another image is not moved."""
+    that points to another image is not moved. `look_back` asks what the tags pointed to before, and compares."""
 
     profile: Profile | None = None
     no_clobber: bool = False
     by_digest: bool = False
+    look_back: bool = False
     jobs: int = UPLOADS
 
     def profile_of(self, repository: Reference) -> Profile:
         return self.profile or profile_for(repository.host)
-
-
-@dataclass(frozen=True, slots=True)
-class Pushed:
-    """An image that is in a registry: `NAME@DIGEST`, the tags that point to it, and what had to travel."""
-
-    reference: Reference
-    tags: tuple[str, ...]
-    transferred: Transferred
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +72,28 @@ class Errand:
             if config is not None:
                 titles |= {layer.digest: name for layer, name in layer_names(manifest, config)}
         return titles
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """An image that is in a registry: its documents, what had to travel, and what the destination's profile warns of.
+
+    `change` is what differs from the image that one of its tags pointed to before; None if there was none, or nobody asked.
+    """
+
+    errand: Errand
+    transferred: Transferred
+    findings: tuple[Finding, ...] = ()
+    change: Difference | None = None
+
+    @property
+    def reference(self) -> Reference:
+        """`NAME@DIGEST`."""
+        return self.errand.repository.with_digest(self.errand.digest)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self.errand.tags
 
 
 def push(
@@ -148,9 +166,25 @@ def _run(ways: Sequence[Errand], reader: ImageReader, places: Places, terms: Ter
 
 def _carry_out(errand: Errand, reader: ImageReader, places: Places, terms: Terms) -> Pushed:
     manner = Manner(terms.jobs, places.emit, Stage.SEND, errand.titles)
+    change = _change(errand, places) if terms.look_back else None
     with places.heard_by(UploadPace(places.emit, terms.profile_of(errand.repository), places.clock)):
         done = transfer(errand.root, reader, places.repository(errand.repository), errand.tags, manner)
-    return Pushed(errand.repository.with_digest(errand.digest), errand.tags, done)
+    return Pushed(errand, done, findings_of(errand, terms), change)
+
+
+def _change(errand: Errand, places: Places) -> Difference | None:
+    """What the push changes under the first tag that it moves, as far as documents tell. Nothing depends on it."""
+    from ocibuild.recipes.comparing import diff_documents  # what a push alone need not load
+
+    repository = places.repository(errand.repository)
+    try:
+        for tag in errand.tags:
+            if repository.tagged(tag) not in (None, errand.digest):
+                before = read_graph(repository, repository.resolve(tag))
+                return diff_documents((before, read_configs(repository, before)), (errand.root, errand.configs))
+    except OcibuildError as error:
+        places.emit(Noted(f"what changes in {errand.repository} is not known: {error.what}"))
+    return None
 
 
 def _refuse_findings(errand: Errand, terms: Terms) -> None:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
 from ocibuild import api
+from ocibuild.cli.handover import (
+    LayerTally,
+    failures_summarised,
+    hand_over,
+    results_of_built,
+    summarise,
+    summarise_pushed,
+    wants_summary,
+)
 from ocibuild.cli.options import (
-    PROGRESS,
     cache_dir_option,
+    handover_options,
     jobs_option,
     json_option,
     option,
@@ -21,7 +29,7 @@ from ocibuild.cli.options import (
     spec_options,
     subcommand,
 )
-from ocibuild.cli.results import built_as_json, metadata_file, print_json, pushed_as_json, shown_name, summary
+from ocibuild.cli.results import built_as_json, print_json, pushed_as_json, shown_name, summary
 from ocibuild.cli.session import default_jobs, opened_places, plans
 from ocibuild.errors import UsageError
 from ocibuild.events import Noted
@@ -53,17 +61,12 @@ from ocibuild.plan import Plan
 )
 @option("--no-cache", is_flag=True, help="Make everything anew: no cache, no layers of earlier images.")
 @cache_dir_option
-@option(
-    "--metadata-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    section=PROGRESS,
-    help="Write what was built as JSON, with the keys of `docker buildx build --metadata-file`.",
-)
+@handover_options
 @json_option
 @jobs_option
 @progress_options
 @registry_options
+@failures_summarised()
 def command(**options: Any) -> None:
     """Build the images of specs, for all their platforms, and print NAME@DIGEST of each.
 
@@ -76,11 +79,14 @@ def command(**options: Any) -> None:
     with opened_places(options) as places:
         for plan in chosen.unchanged:
             places.emit(Noted(f"{shown_name(plan)} is left out: nothing that it is made of has changed"))
-        built = _build(chosen.changed, output, places, options) if chosen.changed else ()
+        layers = LayerTally()
+        with places.heard_by(layers):
+            built = _build(chosen.changed, output, places, options) if chosen.changed else ()
         if len(built) > 1 or chosen.unchanged:
             places.emit(Noted(summary(built, len(chosen.unchanged))))
-        if options["metadata_file"]:
-            metadata_file(options["metadata_file"], built)
+        hand_over(results_of_built(built), options, places.emit)
+        if wants_summary():
+            _summarise(built, chosen, layers)
         pushed = _push(chosen.changed, output, places, options) if options["push"] and chosen.changed else ()
     if options["as_json"]:
         _show_json(options, built, chosen, pushed)
@@ -105,7 +111,16 @@ def _build(
 def _push(
     built: tuple[Plan, ...], output: LocalLocation, places: api.Places, options: dict[str, Any]
 ) -> tuple[api.Pushed, ...]:
-    return api.push_plans(built, output, (), places, api.Terms(jobs=options["jobs"] or api.UPLOADS))
+    terms = api.Terms(look_back=wants_summary(), jobs=options["jobs"] or api.UPLOADS)
+    pushed = api.push_plans(built, output, (), places, terms)
+    summarise_pushed(pushed)
+    return pushed
+
+
+def _summarise(built: Sequence[api.Built], chosen: api.Chosen, layers: LayerTally) -> None:
+    from ocibuild.cli.step_summary import built_summary
+
+    summarise(built_summary(built, [shown_name(plan) for plan in chosen.unchanged], layers.outcomes))
 
 
 def _show_json(

@@ -7,7 +7,16 @@ from typing import Any
 import click
 
 from ocibuild import api
-from ocibuild.cli.options import KeyValue, SectionedCommand, jobs_option, option, progress_options, registry_options
+from ocibuild.cli.handover import hand_over, result_of_index
+from ocibuild.cli.options import (
+    KeyValue,
+    SectionedCommand,
+    handover_options,
+    jobs_option,
+    option,
+    progress_options,
+    registry_options,
+)
 from ocibuild.cli.session import opened_places
 from ocibuild.oci.location import RegistryLocation, parse_location
 
@@ -25,6 +34,7 @@ def command() -> None:
 @click.argument("destination")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @option("--annotation", "annotations", multiple=True, type=KeyValue(), help="Annotate the index; may be repeated.")
+@handover_options
 @jobs_option
 @progress_options
 @registry_options
@@ -43,6 +53,7 @@ def create(destination: str, sources: tuple[str, ...], **options: Any) -> None:
             annotations=dict(options["annotations"]),
             jobs=options["jobs"] or api.UPLOADS,
         )
+        hand_over([result_of_index(index, target)], options, places.emit)
     click.echo(
         str(target.reference.with_digest(index.digest)) if isinstance(target, RegistryLocation) else str(index.digest)
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from ocibuild import api
+from ocibuild.cli.handover import failures_summarised, hand_over, results_of_pushed, summarise_pushed, wants_summary
 from ocibuild.cli.options import (
     destination_options,
+    handover_options,
     jobs_option,
     json_option,
     option,
@@ -39,10 +42,12 @@ from ocibuild.oci.location import parse_output
 @option("--no-clobber", is_flag=True, help="Do not move a tag that points to another image.")
 @option("--dry-run", is_flag=True, help="Show what would be sent, as `ocibuild plan` does, and send nothing.")
 @rate_option
+@handover_options
 @json_option
 @jobs_option
 @progress_options
 @registry_options
+@failures_summarised()
 def command(destinations: tuple[str, ...], **options: Any) -> int:
     """Push what `ocibuild build` built (in -o, .ocibuild/layout by default), and print NAME@DIGEST for each destination.
 
@@ -56,7 +61,9 @@ def command(destinations: tuple[str, ...], **options: Any) -> int:
         if options["dry_run"]:
             planned = api.plan_push(wanted, output, references, places, terms(options))
             return show_plans(planned, options["rate"], as_json=options["as_json"])
-        pushed = api.push_plans(wanted, output, references, places, terms(options))
+        pushed = api.push_plans(wanted, output, references, places, replace(terms(options), look_back=wants_summary()))
+        hand_over(results_of_pushed(pushed), options, places.emit)
+        summarise_pushed(pushed)
     if options["as_json"]:
         print_json({"pushed": pushed_as_json(pushed)})
     else:
