@@ -1,0 +1,62 @@
+"""The pages that are made from the code say what the code says."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ocibuild.cli.app import COMMANDS
+from tests.cli.program import ROOT, succeed, write_tree
+from tests.docs.sandbox import git_project
+
+DOCS = ROOT / "docs"
+
+
+@pytest.mark.parametrize("name", ["spec"])
+def test_a_page_is_as_its_script_makes_it(name: str) -> None:
+    page = runpy.run_path(str(DOCS / f"make_{name}.py"))[f"{name}_page"]()
+    assert (DOCS / f"{name}.md").read_text("utf-8") == page, f"run `python docs/make_{name}.py`"
+
+
+def test_the_example_is_valid_and_shows_every_key(tmp_path: Any) -> None:
+    example = (DOCS / "spec-example.yaml").read_text("utf-8")
+    files = {"defaults.yaml": "apiVersion: ocibuild/v1\nbase: ghcr.io/octocat/base:1\n"}
+    write_tree(tmp_path, files)
+    (tmp_path / "a").mkdir()
+    git_project(tmp_path / "a", {"spec.yaml": example, "conf/app.ini.j2": "{{ version }}"})
+    succeed("render", "-f", "spec.yaml", cwd=tmp_path / "a")
+    shown = set(re.findall(r"([\w-]+):(?:\s|$)", example))
+    schema = json.loads((ROOT / "schemas/ocibuild.v1.json").read_text())
+    assert set(schema_keys(schema)) - shown == set()
+
+
+def schema_keys(node: Any) -> Iterator[str]:
+    """Every name of a property in a schema, at any depth."""
+    if isinstance(node, dict):
+        if isinstance(properties := node.get("properties"), dict):
+            yield from properties
+        for value in node.values():
+            yield from schema_keys(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from schema_keys(value)
+
+
+def test_every_key_has_a_meaning_and_an_example() -> None:
+    sections = runpy.run_path(str(DOCS / "make_spec.py"))["sections"]()
+    rows = [row for section in sections for row in section.rows]
+    assert len(rows) > 100
+    assert [row.path for row in rows if not row.meaning or not row.kind] == []
+    # An example of what has keys of its own is in those.
+    below = {row.path.rpartition(".")[0].rstrip("[]").removesuffix(".NAME") for row in rows}
+    assert [row.path for row in rows if not row.example and row.path not in below] == []
+
+
+def test_every_command_has_an_anchor() -> None:
+    page = (DOCS / "cli.md").read_text("utf-8")
+    assert [name for name in COMMANDS if f"\n## ocibuild {name}\n" not in page] == []
