@@ -18,6 +18,7 @@ from ocibuild.recipes.places import Places
 from ocibuild.recipes.published import published_layers, take_published
 from ocibuild.store.build_cache import LayerRecords
 from ocibuild.store.layout import Layout
+from ocibuild.store.naming import named
 from ocibuild.transfer import Manner, put_blobs
 
 
@@ -99,10 +100,14 @@ def _take_base_layers(
 
 
 def _deliver(built: Sequence[Built], layout: Layout, output: LocalLocation) -> None:
-    """Last of all, give the images their names."""
+    """Last of all, and in one step, give the images their names."""
     if isinstance(output, LayoutLocation):
-        for image in built:
-            for tag in image.plan.tags or (None,):
-                layout.name(image.descriptor, reference=image.plan.image, tag=tag)
+        layout.name_all(
+            [
+                named(image.descriptor, reference=image.plan.image, tag=tag)
+                for image in built
+                for tag in image.plan.tags or (None,)
+            ]
+        )
     else:
         write_archive([(image.descriptor, names_of(image.plan)) for image in built], layout, output)

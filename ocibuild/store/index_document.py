@@ -19,10 +19,8 @@ INDEX_LIMIT = 64 * 1024 * 1024
 
 def index_of(descriptors: Iterable[Descriptor]) -> dict[str, Any]:
     """An index.json that names `descriptors`."""
-    document: dict[str, Any] = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
-    for descriptor in descriptors:
-        document = with_entry(document, descriptor, subject=str(descriptor.digest))
-    return document
+    empty: dict[str, Any] = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
+    return with_entries(empty, descriptors, subject="a new index")
 
 
 def entries_of(document: dict[str, Any], *, subject: str) -> list[Entry]:
@@ -30,11 +28,11 @@ def entries_of(document: dict[str, Any], *, subject: str) -> list[Entry]:
     return [entry for entry, _ in _entries(document, subject)]
 
 
-def with_entry(document: dict[str, Any], descriptor: Descriptor, *, subject: str) -> dict[str, Any]:
-    """`document` with `descriptor` in the place of what had the same image and tag, or added."""
-    new = entry_of(descriptor)
-    entries = [(entry, raw) for entry, raw in _entries(document, subject) if entry.key != new.key]
-    entries.append((new, descriptor.to_json()))
+def with_entries(document: dict[str, Any], descriptors: Iterable[Descriptor], *, subject: str) -> dict[str, Any]:
+    """`document` with each descriptor in the place of what had the same image and tag, or added."""
+    new = {(entry := entry_of(descriptor)).key: (entry, descriptor.to_json()) for descriptor in descriptors}
+    entries = [(entry, raw) for entry, raw in _entries(document, subject) if entry.key not in new]
+    entries.extend(new.values())
     entries.sort(key=lambda pair: pair[0].key)
     return {**document, "manifests": [raw for _, raw in entries]}
 

@@ -23,7 +23,7 @@ from ocibuild.oci.media_type import OCI_INDEX
 from ocibuild.oci.reference import Reference
 from ocibuild.oci.referrers import referral_in, referrers_tag, with_referrer, without_referrers
 from ocibuild.store.abandoned import remove_abandoned
-from ocibuild.store.index_document import index_of, with_entry, without_entries
+from ocibuild.store.index_document import index_of, with_entries, without_entries
 from ocibuild.store.locking import exclusive
 from ocibuild.store.naming import Entry, digest_in, full_reference, is_called, named
 from ocibuild.store.origins import ORIGINS_FILE, ORIGINS_LIMIT, decode_origins, encode_origins, merge_origins
@@ -152,11 +152,15 @@ class Layout(LayoutReader):
         Each may be absent. What had the same image and tag is listed no more; all else stays. NotFoundError if the layout
         does not hold the manifest: the index is the last to be written.
         """
-        if not self.has_blob(descriptor.digest, descriptor.size):
-            raise NotFoundError(f"there is no manifest {descriptor.digest} in {self.where} to be named")
-        entry = named(descriptor, reference=reference, tag=tag, annotations=annotations)
+        self.name_all([named(descriptor, reference=reference, tag=tag, annotations=annotations)])
+
+    def name_all(self, images: Sequence[Descriptor]) -> None:
+        """List manifests, which carry their names as `naming.named` puts them, in one step: either all or none."""
+        for image in images:
+            if not self.has_blob(image.digest, image.size):
+                raise NotFoundError(f"there is no manifest {image.digest} in {self.where} to be named")
         with self._exclusive():
-            self._change_index(lambda index, subject: with_entry(index, entry, subject=subject))
+            self._change_index(lambda index, subject: with_entries(index, images, subject=subject))
 
     def remove(self, name: str) -> tuple[Entry, ...]:
         """List no more what is called `name`, a tag or a full reference, or has this digest; gives the entries that went.
@@ -200,7 +204,7 @@ class Layout(LayoutReader):
         after = change(before)
         if after is not None and after != before:
             entry = named(self.put_bytes(after, OCI_INDEX), tag=tag)
-            self._change_index(lambda index, where: with_entry(index, entry, subject=where))
+            self._change_index(lambda index, where: with_entries(index, [entry], subject=where))
 
     def _strike(self, descriptor: Descriptor) -> bool:
         """Take a referrer off its subject's list; whether it was on it."""

@@ -12,7 +12,7 @@ from ocibuild.oci.codec import encode
 from ocibuild.oci.descriptor import Descriptor, describe
 from ocibuild.oci.media_type import OCI_MANIFEST
 from ocibuild.oci.reference import Reference, parse_reference
-from ocibuild.store.index_document import entries_of, index_of, with_entry
+from ocibuild.store.index_document import entries_of, index_of, with_entries
 from ocibuild.store.naming import IMAGE_NAME, REF_NAME, Entry, choose, entry_named, entry_of, named
 
 ONE, TWO = describe(b"one", OCI_MANIFEST), describe(b"two", OCI_MANIFEST)
@@ -134,7 +134,7 @@ def test_what_others_wrote_stays_as_it_is() -> None:
         "x-unknown": [1, 2.5, None],
     }
     document = {"schemaVersion": 2, "manifests": [foreign], "annotations": {"a": "b"}, "x": {"y": 1}}
-    new = with_entry(document, named(ONE, tag="ours"), subject="index.json")
+    new = with_entries(document, [named(ONE, tag="ours")], subject="index.json")
     assert new["manifests"] == [named(ONE, tag="ours").to_json(), foreign]
     assert {key: new[key] for key in ("schemaVersion", "annotations", "x")} == {
         "schemaVersion": 2,
