@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from ocibuild import __version__
+from ocibuild.cli import completion
 from ocibuild.cli.interruption import Run, Stopped, Terminated, interruptible
 from ocibuild.cli.messages import discard, say, show_error, show_internal_error, show_usage_error
 from ocibuild.errors import BuildError, OcibuildError, UsageError
@@ -79,6 +81,11 @@ class _Commands(click.Group):
         command: click.Command = module.command
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names of commands without importing any, and the options of the group."""
+        names = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return names or click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx
         rest = [name for name in COMMANDS if name not in BUILD_SIDE]
@@ -86,6 +93,11 @@ class _Commands(click.Group):
         for title, names in (("From a spec", BUILD_SIDE), ("Images, wherever they are", rest)):
             with formatter.section(title):
                 formatter.write_dl([(name.ljust(width), COMMANDS[name][1]) for name in names])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names of commands without importing any, and the options of the group."""
+        names = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return names or click.Command.shell_complete(self, ctx, incomplete)
 
 
 def _refuse_command(name: str) -> NoReturn:
@@ -115,7 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # What the caller has closed (`>&-`) is None here, and `print` would send messages for it to the other of the two.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
-    code = run(sys.argv[1:] if arguments is None else arguments)
+    answered = completion.answer(cli)
+    code = run(sys.argv[1:] if arguments is None else arguments) if answered is None else answered
     if code in (INTERRUPTED, TERMINATED):
         os._exit(code)  # all is cleaned up; a thread that still waits for the network would hold the process
     sys.exit(code)
