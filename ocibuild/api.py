@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from ocibuild.recipes.referring import Attachment, Referred, attach, referrers
     from ocibuild.recipes.reporting import report
     from ocibuild.recipes.serving import serve
+    from ocibuild.recipes.sourcing import source_findings
     from ocibuild.recipes.tagging import ImageTags, spec_tags
     from ocibuild.registry.settings import Settings
     from ocibuild.schema_files import schema_text
@@ -101,6 +102,7 @@ _HOMES = {
     "ocibuild.recipes.referring": "Attachment Referred attach referrers",
     "ocibuild.recipes.reporting": "report",
     "ocibuild.recipes.serving": "serve",
+    "ocibuild.recipes.sourcing": "source_findings",
     "ocibuild.recipes.tagging": "ImageTags spec_tags",
     "ocibuild.registry.settings": "Settings",
     "ocibuild.schema_files": "schema_text",
@@ -116,7 +118,7 @@ _HOMES = {
 
 __all__ = [  # noqa: RUF022 - in the order of use
     # specs
-    "Facts", "ImageTags", "Overrides", "as_yaml", "facts_of", "git_facts", "load", "render", "schema_text", "spec_tags",
+    "Facts", "ImageTags", "Overrides", "as_yaml", "facts_of", "git_facts", "load", "render", "schema_text", "source_findings", "spec_tags",
     # checking
     "NO_LIMITS", "PROFILES", "RULES", "LintReport", "LintTerms", "Profile", "Rule", "Waiver", "lint", "load_policy", "rule_named",
     # base images

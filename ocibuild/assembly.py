@@ -94,10 +94,11 @@ def destinations_of(plan: Plan, given: Sequence[Reference] = (), *, by_digest: b
     if by_digest:
         return tuple(places)
     if not plan.tags and any(not place.tag for place in places):
+        has_rules = bool(plan.rulings)
         raise UsageError(
-            "there is no tag to push: the spec has no `tags`",
+            f"there is no tag to push: {'no rule of `tags` gives one here' if has_rules else 'the spec has no `tags`'}",
             where=str(plan.origin) if plan.origin else None,
-            hint="add `tags:` to the spec, or name one with -t TAG",
+            hint=f"{'`ocibuild tags -v` says why' if has_rules else 'add `tags:` to the spec'}, or name one with -t TAG",
         )
     return tuple(
         reference

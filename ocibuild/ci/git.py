@@ -29,7 +29,7 @@ def git_facts(directory: Path) -> Mapping[str, str]:
         raise UsageError(
             "there is no git commit here",
             where=str(directory),
-            hint="`git.*` needs a checkout with at least one commit, and the git program",
+            hint="`git.*` and most tag rules need a checkout with at least one commit, and the git program",
         )
     return {
         "commit": commit,
@@ -40,6 +40,18 @@ def git_facts(directory: Path) -> Mapping[str, str]:
         "dirty": "true" if git_text(directory, "status", "--porcelain", "--untracked-files=no") else "false",
         **_remote(git_text(directory, "remote", "get-url", "origin") or ""),
     }
+
+
+def remote_pages(directory: Path) -> tuple[str, ...]:
+    """The https URL of each remote of the checkout around `directory`, as far as they have one."""
+    lines = (git_text(directory, "remote", "-v") or "").splitlines()  # NAME, a tab, URL (fetch)
+    pages = (page_of(line.partition("\t")[2].rpartition(" ")[0]) for line in lines)
+    return tuple(dict.fromkeys(page for page in pages if page))
+
+
+def page_of(url: str) -> str:
+    """The https URL of the repository that a URL, of whatever kind git takes, leads to; empty where that cannot be told."""
+    return _remote(url)["url"]
 
 
 def _date(answer: str) -> str:

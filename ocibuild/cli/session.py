@@ -94,6 +94,7 @@ def plans(options: dict[str, Any]) -> tuple[Plan, ...]:
     loaded = api.load(spec_files(options), overrides(options), facts())
     for plan in loaded:
         show_findings(plan.warnings)
+    show_findings(api.source_findings(loaded))
     return loaded
 
 

@@ -15,6 +15,7 @@ from ocibuild.cli.app import COMMANDS
 from ocibuild.spec.scope import GIT_FACTS
 from tests.cli.conftest import Cli
 from tests.cli.program import ROOT, write_tree
+from tests.peers.programs import call
 
 README = (ROOT / "README.md").read_text()
 
@@ -45,6 +46,8 @@ def test_the_library_does_what_the_command_does(cli: Cli, built: str, capsys: py
 
 @pytest.mark.parametrize("text", blocks("spec"))
 def test_specs_are_valid(cli: Cli, tmp_path: Path, text: str) -> None:
+    for words in ("init -q", "-c user.name=a -c user.email=a@example.org commit -q --allow-empty -m one"):
+        call("git", "-C", tmp_path, *words.split())
     shared = "apiVersion: ocibuild/v1\nbase: ghcr.io/octocat/base:1\n"
     write_tree(tmp_path, {"defaults.yaml": shared, "a/spec.yaml": text, "a/conf/app.ini.j2": "{{ version }}"})
     done = cli("render", "-f", tmp_path / "a/spec.yaml")
@@ -52,10 +55,13 @@ def test_specs_are_valid(cli: Cli, tmp_path: Path, text: str) -> None:
 
 
 def test_every_key_of_the_schema_is_shown() -> None:
-    assert len(blocks("spec")) == 3
+    assert len(blocks("spec")) == 4
     shown = set(re.findall(r"([\w-]+):(?:\s|$)", "".join(blocks("spec"))))
     schema = json.loads((ROOT / "schemas/ocibuild.v1.json").read_text())
+    of_rules = schema["definitions"].pop("tagRule")["properties"]
     assert set(schema_keys(schema)) - shown == set()
+    page = (ROOT / "docs/tags.md").read_text()  # which is about nothing else
+    assert [key for key in of_rules if f"`{key}`" not in page and f"{key}=" not in page] == []
 
 
 def test_the_command_table_is_complete() -> None:
