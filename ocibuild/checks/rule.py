@@ -14,10 +14,12 @@ Subject = TypeVar("Subject")
 
 
 class Scope(StrEnum):
-    """What a rule looks at: a spec, the labels or annotations of anything, an image that is built, a waiver."""
+    """What a rule looks at: a spec, the labels or annotations of anything, a workflow's step that builds an image, an image
+    that is built, a waiver."""
 
     SPEC = "spec"
     LABELS = "labels"
+    WORKFLOW = "workflow"
     IMAGE = "image"
     WAIVER = "waiver"
 

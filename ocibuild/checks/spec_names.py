@@ -14,10 +14,6 @@ from ocibuild.plan import Strings
 
 _DESCRIPTION, _VERSION = f"{PREFIX}description", f"{PREFIX}version"
 _FULL_VERSION = re.compile(r"v?(\d+\.\d+\.\d+(?:[-.][0-9A-Za-z.-]+)?)", re.ASCII)
-_PLACEHOLDER = re.compile(r"your[-_]?(?:org|name|user|company)\w*|changeme")
-# These may well be names of projects, but on hosts where anybody can have an account they are nobody's.
-_ACCOUNT = re.compile(r"owner|namespace|username|user|organization")
-_OPEN_TO_ALL = ("docker.io", "ghcr.io", "quay.io", "registry.gitlab.com", "public.ecr.aws")
 
 
 def _version_not_tag(spec: SpecUnderCheck) -> Iterator[Fault]:
@@ -40,25 +36,6 @@ def _version_not_tag(spec: SpecUnderCheck) -> Iterator[Fault]:
 def _belong_together(version: str, tag: str) -> bool:
     # A tag may add what was built for: 1.2.3-alpine is of version 1.2.3.
     return tag == version or tag.startswith((f"{version}-", f"{version}."))
-
-
-def _image_placeholder(spec: SpecUnderCheck) -> Iterator[Fault]:
-    """The name of the image still holds what a template or a tutorial left to be filled in, such as `owner`.
-
-    Why: the push fails, or goes to somebody else's repository.
-    Source: the words of GitHub's and Docker's own examples; RFC 2606 keeps the example domains free.
-    Mend: write your own name.
-    """
-    image = spec.plan.image
-    if image is None:
-        return
-    owner, slash, _ = image.repository.partition("/")
-    is_account = image.host in _OPEN_TO_ALL and _ACCOUNT.fullmatch(owner)
-    first = owner if slash and (is_account or _PLACEHOLDER.fullmatch(owner)) else None
-    host = image.host if re.search(r"(?:^|\.)example\.(?:com|net|org)$", image.host) else None
-    if first or host:
-        message = f"the name of the image still has the placeholder {first or host!r}"
-        yield Fault(message, spec.text.place(("image",)), "write the name of your own account or organisation")
 
 
 def _description_not_read(spec: SpecUnderCheck) -> Iterator[Fault]:
@@ -93,6 +70,5 @@ def _label_place(spec: SpecUnderCheck, key: str) -> Place:
 _SPEC = (Scope.SPEC,)
 RULES: tuple[Rule[SpecUnderCheck], ...] = (
     Rule("version-not-tag", Severity.WARNING, "Version and tags disagree", _SPEC, _version_not_tag),
-    Rule("image-placeholder", Severity.ERROR, "The image's name holds a placeholder", _SPEC, _image_placeholder),
     Rule("description-not-read", Severity.WARNING, "The description is not read", _SPEC, _description_not_read),
 )

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ocibuild.checks.features import Environment, Feature, LayerCount
 from ocibuild.checks.labels import LABELS, PREFIX, Label, LabelSet
+from ocibuild.checks.names import ImageName
 from ocibuild.checks.profiles import Profile
 from ocibuild.findings import Place
 from ocibuild.oci.media_type import Compression
@@ -111,6 +112,11 @@ class SpecUnderCheck:
 
     def place_of(self, origin: Origin | None) -> Place:
         return self.place if origin is None else self.text.place_at(origin)
+
+    def image_names(self) -> Iterator[ImageName]:
+        """The name of the image."""
+        if self.plan.image is not None:
+            yield ImageName(self.plan.image.name, self.text.place(("image",)))
 
     def layer_counts(self) -> Iterator[LayerCount]:
         """The number of layers of each platform, those of a base not counted."""

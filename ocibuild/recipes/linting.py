@@ -13,6 +13,7 @@ from pathlib import Path
 from ocibuild.checks.catalogue import RULES, rule_named, rules_for
 from ocibuild.checks.dockerfile.stages import dockerfile_labels
 from ocibuild.checks.labels import Label, LabelSet
+from ocibuild.checks.names import ImageName, WorkflowStep
 from ocibuild.checks.profiles import Profile, profile_for, profile_named
 from ocibuild.checks.rule import Fault, Rule, Scope, judge
 from ocibuild.checks.spec_subject import SpecUnderCheck
@@ -172,11 +173,17 @@ def _lint_dockerfile(path: Path, terms: LintTerms, _facts: Facts) -> Linted:
 
 def _lint_workflow(path: Path, terms: LintTerms, _facts: Facts) -> Linted:
     steps, text, faults = load_workflow(path)
-    rules = terms.rules(Scope.LABELS)
-    sets = [labels for step in steps for labels in _label_sets(step, terms)]
-    found = tuple(dict.fromkeys(finding for labels in sets for finding in judge(rules, labels)))
-    kept, passed = _waive(found, comment_waivers(str(path), text), {rule.id for rule in rules}, terms)
+    found = tuple(dict.fromkeys(finding for step in steps for finding in _judge_step(step, terms)))
+    applied = {rule.id for scope in (Scope.LABELS, Scope.WORKFLOW) for rule in terms.rules(scope)}
+    kept, passed = _waive(found, comment_waivers(str(path), text), applied, terms)
     return (*faults, *kept), passed
+
+
+def _judge_step(step: BuildStep, terms: LintTerms) -> Iterator[Finding]:
+    for labels in _label_sets(step, terms):
+        yield from judge(terms.rules(Scope.LABELS), labels)
+    names = WorkflowStep(tuple(ImageName(text, place) for text, place in step.names))
+    yield from judge(terms.rules(Scope.WORKFLOW), names)
 
 
 def _label_sets(step: BuildStep, terms: LintTerms) -> Iterator[LabelSet]:

@@ -1,4 +1,5 @@
-"""GitHub Actions workflows: what they give docker/build-push-action to say of an image, where it is written literally."""
+"""GitHub Actions workflows: what they give docker/build-push-action, and docker/metadata-action before it, to say of an image,
+where it is written literally."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from ocibuild.spec.ledger import Ledger
 from ocibuild.spec.nodes import ListNode, MapNode, Node, ScalarNode, child
 from ocibuild.spec.source import Source, read_source
 
-_ACTION = re.compile(r"docker/build-push-action@.+")
+_ACTION = re.compile(r"docker/(build-push|metadata)-action@.+")
 _LEVELS = ("index", "manifest", "index-descriptor", "manifest-descriptor")
 _OUTPUT = re.compile(rf"annotation(?:-({'|'.join(_LEVELS)}))?(?:\[[^\]]*\])?\.(.+)")
 
@@ -23,7 +24,7 @@ _OUTPUT = re.compile(rf"annotation(?:-({'|'.join(_LEVELS)}))?(?:\[[^\]]*\])?\.(.
 class Statement:
     """One `key=value` of a workflow. `level` is `labels` or that of an annotation; `value` None has an expression in it.
 
-    `key` None is a line that says neither.
+    `{{version}}`, which docker/metadata-action fills in, is one too. `key` None is a line that says neither.
     """
 
     level: str
@@ -34,10 +35,11 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class BuildStep:
-    """A step that builds an image, where it stands, and what it says of the image."""
+    """A step that builds an image, where it stands, what it says of the image, and what names it gives the image."""
 
     place: Place
     statements: tuple[Statement, ...]
+    names: tuple[tuple[str, Place], ...] = ()
 
 
 def load_workflow(path: Path) -> tuple[tuple[BuildStep, ...], str, tuple[Finding, ...]]:
@@ -59,8 +61,35 @@ def _steps(root: Node, source: Source) -> Iterator[BuildStep]:
         steps = child(job, "steps")
         for step in steps.items if isinstance(steps, ListNode) else ():
             uses, inputs = child(step, "uses"), child(step, "with")
-            if isinstance(uses, ScalarNode) and _ACTION.fullmatch(uses.text) and isinstance(inputs, MapNode):
-                yield BuildStep(source.place(uses.span), tuple(_statements(inputs, source)))
+            action = _ACTION.fullmatch(uses.text) if isinstance(uses, ScalarNode) else None
+            if isinstance(uses, ScalarNode) and action and isinstance(inputs, MapNode):
+                names = (_tags if action[1] == "build-push" else _images)(inputs, source)
+                literal = tuple((name.strip(), place) for name, place in names if name.strip() and "{{" not in name)
+                yield BuildStep(source.place(uses.span), tuple(_statements(inputs, source)), literal)
+
+
+def _tags(inputs: MapNode, source: Source) -> Iterator[tuple[str, Place]]:
+    """The names that an image is pushed under."""
+    for text, place in _lines(inputs, "tags", source):
+        yield from ((name, place) for name in text.split(","))
+    for text, place in _lines(inputs, "outputs", source):
+        for key, value in _cells(text):
+            yield from ((name, place) for name in value.split(",") if key == "name")
+
+
+def _images(inputs: MapNode, source: Source) -> Iterator[tuple[str, Place]]:
+    """The repositories that names are made of; the action writes them in lower case."""
+    for text, place in _lines(inputs, "images", source):
+        for key, value in _cells(text):
+            if key == "name" or not value:
+                yield (value or key).lower(), place
+
+
+def _cells(text: str) -> Iterator[tuple[str, str]]:
+    """The fields of a line of CSV, each `key=value` or a key alone."""
+    for cell in next(csv.reader([text]), []):
+        key, _, value = cell.partition("=")
+        yield key.strip(), value
 
 
 def _statements(inputs: MapNode, source: Source) -> Iterator[Statement]:
@@ -73,9 +102,8 @@ def _statements(inputs: MapNode, source: Source) -> Iterator[Statement]:
         for level in levels if is_prefixed else ["manifest"]:
             yield _statement(f"{level} annotations", rest if is_prefixed else text, place)
     for text, place in _lines(inputs, "outputs", source):
-        for cell in next(csv.reader([text]), []):
-            key, _, value = cell.partition("=")
-            found = _OUTPUT.fullmatch(key.strip())
+        for key, value in _cells(text):
+            found = _OUTPUT.fullmatch(key)
             if found:
                 yield _statement(f"{found[1] or 'manifest'} annotations", f"{found[2]}={value}", place)
 
@@ -84,7 +112,7 @@ def _statement(level: str, text: str, place: Place) -> Statement:
     key, equals, value = text.partition("=")
     if "${{" in key:
         return Statement(level, "", None, place)
-    return Statement(level, key.strip() if equals and key.strip() else None, None if "${{" in value else value, place)
+    return Statement(level, key.strip() if equals and key.strip() else None, None if "{{" in value else value, place)
 
 
 def _lines(inputs: MapNode, name: str, source: Source) -> Iterator[tuple[str, Place]]:

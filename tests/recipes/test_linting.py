@@ -334,6 +334,26 @@ def test_labels_of_a_workflow_are_checked_and_none_is_missed(tmp_path: Path) -> 
     ]
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("octocat/hello:1.0", []),
+        ("ghcr.io/octocat/hello@sha256:" + "0" * 64, []),
+        ("ghcr.io/${{ github.repository }}:latest", []),
+        ("ghcr.io/Octocat/hello:latest", ["image-name"]),
+        ("ghcr.io/octocat/hello:v1+build", ["image-name"]),
+        ("https://ghcr.io/octocat/hello", ["image-name"]),
+        ("ghcr.io/OWNER/hello", ["image-placeholder"]),
+        ("registry.example.com/team/hello", ["image-placeholder"]),
+    ],
+)
+def test_names_that_a_workflow_gives_an_image(tmp_path: Path, names: str, expected: list[str]) -> None:
+    step = f"uses: docker/build-push-action@v6\n        with:\n          tags: {names}\n"
+    text = f"jobs:\n  a:\n    steps:\n      - {step}"
+    findings = report(tmp_path, {".github/workflows/ci.yml": text}).findings
+    assert [(one.rule, one.place.line if one.place else None) for one in findings] == [(rule, 6) for rule in expected]
+
+
 # terms
 
 

@@ -50,6 +50,39 @@ def test_literal_labels_and_annotations_are_read_with_their_places(tmp_path: Pat
     ]
 
 
+NAMES = """\
+jobs:
+  image:
+    steps:
+      - uses: docker/metadata-action@v5
+        with:
+          images: |
+            ghcr.io/${{ github.repository }}
+            name=quay.io/Octocat/hello,enable=true
+            octocat/hello
+          tags: type=raw,value=1
+          labels: |
+            org.opencontainers.image.version={{version}}
+      - uses: docker/build-push-action@v6
+        with:
+          tags: |
+            ghcr.io/octocat/hello:1, ghcr.io/octocat/hello:${{ github.sha }}
+            quay.io/octocat/hello:1
+          outputs: type=image,"name=octocat/a,octocat/b",push=true
+      - {uses: docker/build-push-action@v6, with: {tags: "hello:test", load: "true"}}
+"""
+
+
+def test_literal_names_of_images_are_read_with_their_places(tmp_path: Path) -> None:
+    steps, _, _ = load_workflow(write(tmp_path, NAMES, "ci.yml"))
+    assert [[(name, place.line) for name, place in step.names] for step in steps] == [
+        [("quay.io/octocat/hello", 8), ("octocat/hello", 9)],
+        [("ghcr.io/octocat/hello:1", 16), ("quay.io/octocat/hello:1", 17), ("octocat/a", 18), ("octocat/b", 18)],
+        [("hello:test", 19)],
+    ]
+    assert [(one.key, one.value) for one in steps[0].statements] == [("org.opencontainers.image.version", None)]
+
+
 def test_what_is_no_workflow_says_nothing(tmp_path: Path) -> None:
     for text in ("", "[]", "jobs: []", "jobs: {a: {steps: {}}}", "jobs: {a: {steps: [{uses: [], with: []}]}}"):
         assert load_workflow(write(tmp_path, text, "ci.yml")) == ((), text, ())
