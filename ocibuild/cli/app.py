@@ -52,7 +52,20 @@ COMMANDS = {
     "logout": ("logout", "Forget the credentials for a registry."),
 }
 # The commands that need a spec, or make one; `--help` shows them first.
-BUILD_SIDE = ("init", "build", "push", "plan", "lint", "rules", "lock", "check-base", "cache", "tags", "render", "schema")
+BUILD_SIDE = (
+    "init",
+    "build",
+    "push",
+    "plan",
+    "lint",
+    "rules",
+    "lock",
+    "check-base",
+    "cache",
+    "tags",
+    "render",
+    "schema",
+)
 _EPILOG = """\b
 A first image:
   ocibuild init     writes ocibuild.yaml
@@ -93,11 +106,6 @@ class _Commands(click.Group):
         for title, names in (("From a spec", BUILD_SIDE), ("Images, wherever they are", rest)):
             with formatter.section(title):
                 formatter.write_dl([(name.ljust(width), COMMANDS[name][1]) for name in names])
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Names of commands without importing any, and the options of the group."""
-        names = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
-        return names or click.Command.shell_complete(self, ctx, incomplete)
 
 
 def _refuse_command(name: str) -> NoReturn:
