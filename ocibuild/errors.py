@@ -48,6 +48,7 @@ class TarDefect(Enum):
 
     DAMAGED = "damaged"
     CUT_SHORT = "cut short"
+    NO_END = "no end"
     GOES_ON = "goes on"
     SPARSE = "sparse"
     UNKNOWN_KIND = "unknown kind"

@@ -2,89 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
+from ocibuild.checks import image_documents
 from ocibuild.checks.features import RULES as FEATURE_RULES
-from ocibuild.checks.features import Environment, Feature, LayerCount
+from ocibuild.checks.image_subject import ImageUnderCheck, is_runnable, is_whole, title_of
 from ocibuild.checks.label_limits import LIMIT_RULES
-from ocibuild.checks.labels import Label, LabelSet
-from ocibuild.checks.profiles import Profile
 from ocibuild.checks.rule import Fault, Rule, Scope, judge
-from ocibuild.findings import Finding, Place, Severity
-from ocibuild.graph import Node
-from ocibuild.oci.descriptor import Descriptor
-from ocibuild.oci.digest import Digest
-from ocibuild.oci.documents import ImageConfig, Index, Manifest
-from ocibuild.oci.media_type import DOCKER_CONFIG, OCI_CONFIG, is_foreign
-from ocibuild.oci.platform import Platform
+from ocibuild.findings import Finding, Severity
+from ocibuild.oci.media_type import is_foreign
 
-
-@dataclass(frozen=True, slots=True)
-class ImageUnderCheck:
-    """An image as the rules see it. `configs` are by digest; `name` is what findings call the image."""
-
-    name: str
-    root: Node
-    configs: Mapping[Digest, ImageConfig]
-    profile: Profile
-
-    @property
-    def place(self) -> Place:
-        return Place(self.name)
-
-    def layers(self) -> Iterator[tuple[str, Descriptor]]:
-        """Every layer of every platform, with what findings call it."""
-        for node, manifest in self.root.manifests():
-            for number, layer in enumerate(manifest.layers, 1):
-                yield f"layer {number} of {title_of(node)} ({layer.digest.short})", layer
-
-    def layer_counts(self) -> Iterator[LayerCount]:
-        """The number of layers of each platform."""
-        for node, manifest in self.root.manifests():
-            if is_runnable(node):
-                yield LayerCount(f"the image {title_of(node)}", len(manifest.layers), self.place)
-
-    def environments(self) -> Iterator[Environment]:
-        """The environment of each config."""
-        for config in self.configs.values():
-            names = tuple(str(pair).partition("=")[0] for pair in config.settings.get("Env") or ())
-            yield Environment(names, config.platform.os == "windows", self.place)
-
-    def features(self) -> Iterator[Feature]:
-        """What not every registry and runtime takes."""
-        if isinstance(self.root.document, Index):
-            yield Feature("index", "the image is an index", self.place)
-        for config in self.configs.values():
-            yield Feature("os", f"the image is for {config.platform}", self.place, config.platform.os)
-        for subject, layer in self.layers():
-            if layer.media_type.endswith(("+zstd", ".zstd")):
-                yield Feature("zstd", f"{subject} is packed with zstd", self.place)
-
-    def label_sets(self) -> Iterator[LabelSet]:
-        """The annotations of every document, children first, then the labels of every config."""
-        for node in self.root.walk():
-            kind = "index" if isinstance(node.document, Index) else "manifest"
-            yield self._label_set(f"{kind} annotations", node.document.annotations)
-        for config in self.configs.values():
-            labels = config.settings.get("Labels") or {}
-            yield self._label_set("labels", {key: str(value) for key, value in labels.items()})
-
-    def _label_set(self, level: str, values: Mapping[str, str]) -> LabelSet:
-        entries = tuple(Label(key, value, self.place) for key, value in values.items())
-        return LabelSet(level, entries, self.place, self.profile)
+__all__ = ["RULES", "ImageUnderCheck", "check_image"]
 
 
 def check_image(image: ImageUnderCheck) -> tuple[Finding, ...]:
     """What the image cannot be pushed with, each fault once."""
     texts = [finding for labels in image.label_sets() for finding in judge(LIMIT_RULES, labels)]
-    return tuple(dict.fromkeys((*judge(LAYER_RULES, image), *texts, *judge(DOCUMENT_RULES + TARGET_RULES, image))))
-
-
-def title_of(node: Node) -> str:
-    """What findings call a manifest or an index: its platform, else its digest."""
-    platform = node.descriptor.platform
-    return f"{platform}" if platform else f"{node.descriptor.digest.short}"
+    return tuple(dict.fromkeys((*judge(LAYER_RULES, image), *texts, *judge(_PUSH_RULES, image))))
 
 
 def _layer_too_large(image: ImageUnderCheck) -> Iterator[Fault]:
@@ -123,28 +57,14 @@ def _missing_platform(image: ImageUnderCheck) -> Iterator[Fault]:
     """
     for node in image.root.walk():
         for child in node.children:
-            if is_runnable(child) and not _is_whole(child.descriptor.platform):
+            if is_runnable(child) and not is_whole(child.descriptor.platform):
                 subject = child.descriptor.digest.short
                 message = f"the index names {subject} without a platform: no runtime would choose it"
                 yield Fault(message, image.place, "rebuild the index with a platform for each image")
-    for digest, config in image.configs.items():
-        if not _is_whole(config.platform):
-            message = f"the config {digest.short} does not say which os and architecture it is for"
+    for _, manifest, config in image.runnable():
+        if not is_whole(config.platform):
+            message = f"the config {manifest.config.digest.short} does not say which os and architecture it is for"
             yield Fault(message, image.place, "rebuild the image with a platform")
-
-
-def is_runnable(node: Node) -> bool:
-    """Whether it is an image: an artifact, a signature say, is for no platform."""
-    manifest = node.document
-    return (
-        isinstance(manifest, Manifest)
-        and not manifest.artifact_type
-        and manifest.config.media_type in (OCI_CONFIG, DOCKER_CONFIG)
-    )
-
-
-def _is_whole(platform: Platform | None) -> bool:
-    return platform is not None and bool(platform.os and platform.architecture)
 
 
 def _manifest_too_large(image: ImageUnderCheck) -> Iterator[Fault]:
@@ -177,5 +97,6 @@ DOCUMENT_RULES: tuple[Rule[ImageUnderCheck], ...] = (
     Rule("manifest-too-large", Severity.ERROR, "A manifest exceeds what registries take", _IMAGE, _manifest_too_large),
 )
 RULES = (*LAYER_RULES, *DOCUMENT_RULES)
-# What a push refuses of the rules that are for specs too.
-TARGET_RULES = tuple(rule for rule in FEATURE_RULES if rule.severity is Severity.ERROR)
+_PUSH_RULES = tuple(
+    rule for rule in (*DOCUMENT_RULES, *image_documents.RULES, *FEATURE_RULES) if rule.severity is Severity.ERROR
+)

@@ -14,13 +14,14 @@ Subject = TypeVar("Subject")
 
 
 class Scope(StrEnum):
-    """What a rule looks at: a spec, the labels or annotations of anything, a workflow's step that builds an image, an image
-    that is built, a waiver."""
+    """What a rule looks at: a spec, the labels or annotations of anything, a workflow's step that builds an image, the documents
+    of an image, all of its bytes, a waiver."""
 
     SPEC = "spec"
     LABELS = "labels"
     WORKFLOW = "workflow"
     IMAGE = "image"
+    CONTENT = "content"
     WAIVER = "waiver"
 
 

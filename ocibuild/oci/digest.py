@@ -34,9 +34,14 @@ class Digest:
         """The first 12 characters of the encoded part, as people know them from other tools."""
         return self.encoded[:12]
 
+    @property
+    def is_verifiable(self) -> bool:
+        """Whether content can be compared with it here."""
+        return self.algorithm in _VERIFIABLE
+
     def hasher(self) -> _Hash:
         """A fresh hash object of this algorithm. IntegrityError for one that cannot be verified here."""
-        if self.algorithm not in _VERIFIABLE:
+        if not self.is_verifiable:
             raise IntegrityError(
                 f"digest algorithm {quoted(self.algorithm)} cannot be verified",
                 where=str(self),

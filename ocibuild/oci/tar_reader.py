@@ -85,6 +85,8 @@ class TarReader:
             yield chunk
 
     def _header_block(self) -> bytes:
+        if self._stream.is_at_end():
+            raise _cut_short(self._subject, TarDefect.NO_END)
         block = self._stream.exactly(BLOCK)
         # Where the checksum stands, blanks are summed up.
         if block != _ZEROS and _octal(block[148:156], self._subject) != checksum(block[:148] + b" " * 8 + block[156:]):
@@ -138,15 +140,20 @@ class _ByteStream:
 
     def some(self, limit: int) -> bytes:
         """Between 1 and `limit` bytes. TarError at the end of the stream."""
-        while self._position == len(self._chunk):
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                reason = "it ends before the mark that ends an archive, as if cut short"
-                raise _damaged(self._subject, reason, TarDefect.CUT_SHORT)
-            self._chunk, self._position = chunk, 0
+        if self.is_at_end():
+            raise _cut_short(self._subject, TarDefect.CUT_SHORT)
         piece = self._chunk[self._position : self._position + limit]
         self._position += len(piece)
         return piece
+
+    def is_at_end(self) -> bool:
+        """Whether nothing is left."""
+        while self._position == len(self._chunk):
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return True
+            self._chunk, self._position = chunk, 0
+        return False
 
     def exactly(self, size: int) -> bytes:
         """`size` bytes."""
@@ -265,6 +272,10 @@ def _octal(field: bytes, subject: str) -> int:
 def _damaged(subject: str, reason: str, defect: TarDefect = TarDefect.DAMAGED) -> TarError:
     what = f"{subject} is no tar archive, or is damaged: {reason}"
     return TarError(what, defect=defect, hint="make the archive again")
+
+
+def _cut_short(subject: str, defect: TarDefect) -> TarError:
+    return _damaged(subject, "it ends before the mark that ends an archive, as if cut short", defect)
 
 
 def _ustar_path(block: bytes) -> bytes:

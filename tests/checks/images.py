@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ocibuild.checks.image_rules import ImageUnderCheck, check_image
+from ocibuild.checks.image_rules import check_image
+from ocibuild.checks.image_subject import ImageUnderCheck
 from ocibuild.checks.profiles import Profile, profile_named
 from ocibuild.findings import Finding
 from ocibuild.graph import Node
@@ -52,7 +53,11 @@ def image(
 ) -> Sample:
     """An image whose config says `platform`, and whose descriptor in an index says `named_for`."""
     config = encode(
-        {**platform, "config": {"Labels": dict(labels or {})}, "rootfs": {"type": "layers", "diff_ids": []}}
+        {
+            **platform,
+            "config": {"Labels": dict(labels or {})},
+            "rootfs": {"type": "layers", "diff_ids": [str(each.digest) for each in layers]},
+        }
     )
     described = describe(config, config_type)
     document = {

@@ -39,7 +39,7 @@ def test_a_large_layer_is_named_with_its_place() -> None:
     [
         (layer(media_type=FOREIGN, urls=URL), []),
         (layer(media_type=FOREIGN), ["foreign-layer-without-urls"]),
-        (layer(media_type=f"{DOCKER_FOREIGN_LAYER}.gzip"), ["foreign-layer-without-urls"]),
+        (layer(media_type=f"{DOCKER_FOREIGN_LAYER}.gzip"), ["foreign-layer-without-urls", "mixed-media-types"]),
         # It is not uploaded, and so no limit on uploads counts.
         (layer(10**10 + 1, media_type=FOREIGN, urls=URL), []),
     ],

@@ -1,0 +1,183 @@
+"""The members of one layer, as they stream by: what is odd about them. Memory is in proportion to their names, and bounded.
+
+Only the layer itself is known. What its paths lead to in the layers below is not, so nothing is said about that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from ocibuild.oci.tar_format import (
+    BLOCK_DEVICE,
+    CHARACTER_DEVICE,
+    DIRECTORY,
+    HARDLINK,
+    SYMLINK,
+    WHITEOUT_PREFIX,
+)
+from ocibuild.oci.tar_reader import Member
+
+_PATH_LIMIT, _NAME_LIMIT = 4096, 255  # of Linux
+
+
+class Oddity(Enum):
+    """Something about members that a layer should not have. Each has a rule of its own."""
+
+    INVALID = auto()
+    ABSOLUTE = auto()
+    TWICE = auto()
+    HIDDEN_TOO = auto()
+    BAD_WHITEOUT = auto()
+    LINK_AHEAD = auto()
+    LINK_TO_NOTHING = auto()
+    LEADS_OUT = auto()
+    THROUGH_LINK = auto()
+    BELOW_FILE = auto()
+    DEVICE = auto()
+
+
+@dataclass(slots=True)
+class Sightings:
+    """How often an oddity was seen, and where first: the path, and what else there is to name."""
+
+    first: tuple[bytes, bytes]
+    count: int = 0
+
+
+class LayerSurvey:
+    """Takes the members of a layer one by one, in order; `finish` gives what was odd."""
+
+    def __init__(self) -> None:
+        self.members = 0
+        self.name_bytes = 0
+        self._odd: dict[Oddity, Sightings] = {}
+        self._kinds: dict[bytes, bytes] = {}
+        self._symlinks: dict[bytes, bytes] = {}
+        self._whiteouts: set[bytes] = set()
+        self._links: dict[bytes, list[bytes]] = {}  # targets that have not come yet, with the links to them
+
+    def add(self, member: Member) -> None:
+        """The next member."""
+        self.members += 1
+        self.name_bytes += len(member.path) + len(member.link)
+        path = _normal(member.path)
+        if member.path.startswith(b"/"):
+            self._saw(Oddity.ABSOLUTE, member.path)
+        if reason := _invalid(path, member.kind):
+            self._saw(Oddity.INVALID, member.path, reason)
+            return
+        parent, _, name = path.rpartition(b"/")
+        self._look_up(path, parent)
+        if name.startswith(WHITEOUT_PREFIX):
+            self._add_whiteout(path, parent, name)
+            return
+        self._add_path(member, path)
+
+    def finish(self) -> Mapping[Oddity, Sightings]:
+        """What was odd, once all members were seen."""
+        for target, links in self._links.items():
+            is_file = self._kinds.get(target, DIRECTORY) != DIRECTORY
+            oddity = Oddity.LINK_AHEAD if is_file else Oddity.LINK_TO_NOTHING
+            for link in links:
+                self._saw(oddity, link, target)
+        self._links.clear()
+        return self._odd
+
+    def _add_path(self, member: Member, path: bytes) -> None:
+        if path in self._kinds:
+            self._saw(Oddity.TWICE, path)
+        self._kinds[path] = member.kind
+        if member.kind == HARDLINK:
+            self._add_link(path, member.link)
+        elif member.kind == SYMLINK:
+            self._symlinks[path] = member.link
+            if _leads_out(path, member.link):
+                self._saw(Oddity.LEADS_OUT, path, member.link)
+        elif member.kind in (CHARACTER_DEVICE, BLOCK_DEVICE):
+            self._saw(Oddity.DEVICE, path)
+
+    def _add_whiteout(self, path: bytes, parent: bytes, name: bytes) -> None:
+        if path in self._whiteouts:
+            self._saw(Oddity.TWICE, path)
+        self._whiteouts.add(path)
+        hidden = name.removeprefix(WHITEOUT_PREFIX)
+        if hidden in (b"", b".", b".."):
+            self._saw(Oddity.BAD_WHITEOUT, path)
+        # `.wh..wh..opq` empties a directory; other names with the double prefix are notes of AUFS, which runtimes skip.
+        elif not hidden.startswith(WHITEOUT_PREFIX) and _joined(parent, hidden) in self._kinds:
+            self._saw(Oddity.HIDDEN_TOO, _joined(parent, hidden))
+
+    def _add_link(self, path: bytes, link: bytes) -> None:
+        target = _normal(link)
+        if b".." in target.split(b"/"):
+            self._saw(Oddity.INVALID, path, b"is a hard link to a path with `..`")
+        elif target == path or self._kinds.get(self._resolved(target), DIRECTORY) == DIRECTORY:
+            self._links.setdefault(target, []).append(path)
+
+    def _look_up(self, path: bytes, parent: bytes) -> None:
+        """Look at what the path leads through, as far as it is of this layer. Only the nearest matters: it led there itself."""
+        while parent:
+            kind = self._kinds.get(parent)
+            if kind == SYMLINK:
+                target = self._symlinks[parent]
+                if target.startswith(b"/") or _leads_out(parent, target):
+                    self._saw(Oddity.THROUGH_LINK, path, parent)
+                return
+            if kind is not None:
+                if kind != DIRECTORY:
+                    self._saw(Oddity.BELOW_FILE, path, parent)
+                return
+            parent = parent.rpartition(b"/")[0]
+
+    def _resolved(self, path: bytes) -> bytes:
+        """Where a path leads, if a directory on its way is a symbolic link of this layer to another directory in the image."""
+        for _ in range(len(self._symlinks) and 8):
+            parts = path.split(b"/")
+            ways = (b"/".join(parts[:count]) for count in range(1, len(parts)))
+            link = next((way for way in ways if way in self._symlinks), None)
+            if link is None:
+                break
+            target = self._symlinks[link]
+            base = b"" if target.startswith(b"/") else link.rpartition(b"/")[0]
+            path = _normal(_joined(base, target) + path[len(link) :])
+        return path
+
+    def _saw(self, oddity: Oddity, path: bytes, other: bytes = b"") -> None:
+        self._odd.setdefault(oddity, Sightings((path, other))).count += 1
+
+
+def _normal(path: bytes) -> bytes:
+    """A path without slashes at its ends, and without what means nothing: `a`, `./a`, `/a` and `a/` are one path."""
+    if path.endswith(b"/") or path.startswith((b"/", b".")) or b"//" in path or b"/." in path:
+        return b"/".join(part for part in path.split(b"/") if part not in (b"", b"."))
+    return path
+
+
+def _joined(directory: bytes, name: bytes) -> bytes:
+    return directory + b"/" + name if directory else name
+
+
+def _invalid(path: bytes, kind: bytes) -> bytes:
+    """Why an image cannot have this path; empty if it can."""
+    if not path:
+        return b"" if kind == DIRECTORY else b"is the root of the image, and no directory"
+    if b".." in path and b".." in path.split(b"/"):
+        return b"has `..` in it"
+    if len(path) > _PATH_LIMIT or (len(path) > _NAME_LIMIT and max(map(len, path.split(b"/"))) > _NAME_LIMIT):
+        return b"is longer than file systems take"
+    return b""
+
+
+def _leads_out(path: bytes, link: bytes) -> bool:
+    """Whether a relative symbolic link at `path` goes up further than to the root of the image."""
+    if b".." not in link or link.startswith(b"/"):
+        return False
+    depth = path.count(b"/")
+    for part in link.split(b"/"):
+        if part not in (b"", b"."):
+            depth += -1 if part == b".." else 1
+        if depth < 0:
+            return True
+    return False
