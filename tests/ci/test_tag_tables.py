@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from ocibuild.ci.context import Context
@@ -255,7 +257,5 @@ def test_latest_on_the_default_branch() -> None:
     ],
 )
 def test_dates(expression: str, text: str) -> None:
-    from datetime import UTC, datetime
-
     context = github("push", "refs/heads/master", commit_date=datetime(2019, 12, 31, 23, 30, tzinfo=UTC))
     assert made([f"type=raw,value={expression}"], context).tags == (text,)
