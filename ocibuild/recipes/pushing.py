@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ocibuild.assembly import destinations_of, names_of
 from ocibuild.checks.image_rules import ImageUnderCheck, check_image
+from ocibuild.checks.label_policy import RULES as POLICY_RULES
 from ocibuild.checks.profiles import Profile, profile_for
+from ocibuild.checks.rule import judge
+from ocibuild.checks.waivers import waive
 from ocibuild.errors import FindingsError, NotFoundError, OcibuildError, RegistryError, StoreError
 from ocibuild.events import Noted, Stage
 from ocibuild.findings import Finding
@@ -23,6 +27,7 @@ from ocibuild.oci.documents import ImageConfig
 from ocibuild.oci.location import LocalLocation
 from ocibuild.oci.reference import Reference, tags_by_repository
 from ocibuild.plan import Plan
+from ocibuild.policy import LabelPolicy, Waiver
 from ocibuild.recipes.pace import UploadPace
 from ocibuild.recipes.places import Places
 from ocibuild.store.places import open_location
@@ -52,12 +57,14 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One image on its way to one repository."""
+    """One image on its way to one repository, with what its spec demands of it, and what it lets pass."""
 
     root: Node
     configs: Mapping[Digest, ImageConfig]
     repository: Reference
     tags: tuple[str, ...]
+    policy: LabelPolicy | None = None
+    waivers: tuple[Waiver, ...] = ()
 
     @property
     def digest(self) -> Digest:
@@ -132,8 +139,8 @@ def errands_of(
     reader = places.reader(output)
     images = [_find_built(plan, reader, output) for plan in plans]
     ways = tuple(
-        errand
-        for image, references in zip(images, targets, strict=True)
+        replace(errand, policy=plan.policy, waivers=plan.waivers)
+        for plan, image, references in zip(plans, images, targets, strict=True)
         for errand in errands(image, reader, references, terms)
     )
     return ways, reader
@@ -150,9 +157,16 @@ def errands(
 
 
 def findings_of(errand: Errand, terms: Terms) -> tuple[Finding, ...]:
-    """What the destination's profile has against the image."""
+    """What the destination's profile and the spec's policy have against the image, but for what the spec's waivers let pass."""
     profile = terms.profile_of(errand.repository)
-    return check_image(ImageUnderCheck(str(errand.repository), errand.root, errand.configs, profile))
+    image = ImageUnderCheck(str(errand.repository), errand.root, errand.configs, profile)
+    demanded = [
+        finding
+        for labels in image.label_sets()
+        for finding in judge(POLICY_RULES, replace(labels, policy=errand.policy))
+    ]
+    found = dict.fromkeys((*check_image(image), *demanded))
+    return tuple(waive(tuple(found), errand.waivers, datetime.now(UTC).date())[0])
 
 
 def _run(ways: Sequence[Errand], reader: ImageReader, places: Places, terms: Terms) -> tuple[Pushed, ...]:
@@ -190,10 +204,10 @@ def _change(errand: Errand, places: Places) -> Difference | None:
 def _refuse_findings(errand: Errand, terms: Terms) -> None:
     findings = findings_of(errand, terms)
     if any(finding.is_error for finding in findings):
-        name = terms.profile_of(errand.repository).name
-        raise FindingsError(
-            f"{errand.repository} is not pushed: the image breaks the rules of profile {name}", findings
-        )
+        breached = f"the rules of profile {terms.profile_of(errand.repository).name}"
+        if {finding.rule for finding in findings if finding.is_error} <= {rule.id for rule in POLICY_RULES}:
+            breached = "the policy of its spec"
+        raise FindingsError(f"{errand.repository} is not pushed: the image breaks {breached}", findings)
 
 
 def _refuse_moves(errand: Errand, places: Places) -> None:

@@ -170,6 +170,37 @@ def test_what_no_registry_would_take_is_not_offered(
     assert fake_registry.connections == 0
 
 
+POLICY = "policy: {labels: {com.example.team: {required: true, enum: [web]}}}\n"
+LONG_LICENSES = f"labels: {{org.opencontainers.image.licenses: {'x' * 257}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (POLICY, ["policy-missing-label"]),
+        (POLICY + "labels: {com.example.team: data}\n", ["policy-bad-value"]),
+        (POLICY + "labels: {com.example.team: web}\n", []),
+        (POLICY + "waivers: [{rule: policy-missing-label, reason: it is for all}]\n", []),
+        (POLICY + "waivers: [{rule: policy-missing-label, reason: it was new, expires: 2020-01-01}]\n",
+         ["policy-missing-label"]),
+        (LONG_LICENSES + "waivers: [{rule: licenses-too-long, reason: our registry shows none}]\n", []),
+    ],
+)  # fmt: skip
+def test_a_push_keeps_to_the_policy_and_the_waivers_of_its_spec(
+    desk: Desk, fake_registry: FakeRegistry, spec: str, expected: list[str]
+) -> None:
+    desk.build(MULTI + spec + for_registry(fake_registry))
+    assert [finding.rule for plan in desk.plan() for finding in plan.findings] == expected
+    fake_registry.forget()
+    if not expected:
+        desk.push()
+        return
+    with pytest.raises(FindingsError, match="is not pushed: the image breaks the policy of its spec") as caught:
+        desk.push()
+    assert rules(caught.value.findings) == expected
+    assert records(fake_registry) == []
+
+
 def test_one_bad_image_stops_the_good_ones_beside_it(desk: Desk, fake_registry: FakeRegistry) -> None:
     bad = f"metadata: {{licenses: {'x' * 257}}}\n{for_registry(fake_registry, 'team/bad')}"
     desk.build(for_registry(fake_registry), bad)
