@@ -60,10 +60,13 @@ class Result:
         return (str(self.repository.with_tag(tag)) if self.repository else tag for tag in self.tags)
 
 
-def results_of_built(built: Sequence[api.Built]) -> list[Result]:
-    return [
-        Result(image.descriptor.digest, image.plan.image, image.plan.tags, metadata_of_built(image)) for image in built
-    ]
+def results_of_built(built: Sequence[api.Built], *, by_digest: bool) -> list[Result]:
+    """With `by_digest`, as images that have no tags."""
+    return [_result_of_built(image, () if by_digest else image.plan.tags) for image in built]
+
+
+def _result_of_built(image: api.Built, tags: tuple[str, ...]) -> Result:
+    return Result(image.descriptor.digest, image.plan.image, tags, metadata_of_built(image, tags))
 
 
 def results_of_pushed(pushed: Sequence[api.Pushed]) -> list[Result]:
@@ -73,7 +76,7 @@ def results_of_pushed(pushed: Sequence[api.Pushed]) -> list[Result]:
 def result_of_index(index: Descriptor, destination: Location) -> Result:
     reference = destination.reference if isinstance(destination, RegistryLocation) else None
     tags = (reference.tag,) if reference and reference.tag else ()
-    return Result(index.digest, reference, tags, metadata_of_index(index, reference))
+    return Result(index.digest, reference, tags, metadata_of_index(index, reference, tags))
 
 
 def hand_over(results: Sequence[Result], options: Mapping[str, Any], emit: Emit) -> None:

@@ -33,10 +33,10 @@ def built_platforms(image: api.Built) -> list[dict[str, Any]]:
     ]
 
 
-def metadata_of_built(image: api.Built) -> dict[str, Any]:
+def metadata_of_built(image: api.Built, tags: Sequence[str]) -> dict[str, Any]:
     """An image that was built. What decides its bytes besides the sources is named, too."""
     return {
-        **_metadata(image.descriptor, image.plan.references, built_platforms(image)),
+        **_metadata(image.descriptor, image.plan.image, tags, built_platforms(image)),
         "ocibuild.writer": api.WRITER,
         "ocibuild.compressors": image.plan.compressors,
     }
@@ -44,15 +44,14 @@ def metadata_of_built(image: api.Built) -> dict[str, Any]:
 
 def metadata_of_pushed(one: api.Pushed) -> dict[str, Any]:
     """An image that is in a registry now."""
-    names = tuple(one.reference.with_tag(tag) for tag in one.tags) or (replace(one.reference, digest=None),)
     # What a layout says of the image for itself (its name there) is not of the image.
     descriptor = replace(one.errand.root.descriptor, annotations={})
-    return _metadata(descriptor, names, list(_pushed_platforms(one)))
+    return _metadata(descriptor, one.errand.repository, one.tags, list(_pushed_platforms(one)))
 
 
-def metadata_of_index(descriptor: Descriptor, name: Reference | None) -> dict[str, Any]:
+def metadata_of_index(descriptor: Descriptor, repository: Reference | None, tags: Sequence[str]) -> dict[str, Any]:
     """An index over images that were built apart."""
-    return _metadata(descriptor, (name,) if name else (), [])
+    return _metadata(descriptor, repository, tags, [])
 
 
 def metadata_text(documents: Sequence[Mapping[str, Any]]) -> str:
@@ -68,14 +67,18 @@ def _pushed_platforms(one: api.Pushed) -> Iterator[dict[str, Any]]:
 
 
 def _metadata(
-    descriptor: Descriptor, names: Sequence[Reference], platforms: Sequence[Mapping[str, Any]]
+    descriptor: Descriptor,
+    repository: Reference | None,
+    tags: Sequence[str],
+    platforms: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     single = platforms[0]["config"] if len(platforms) == 1 else None
+    names = [f"{repository.name}:{tag}" for tag in tags] or [repository.name] if repository else []
     return {
         "containerimage.digest": str(descriptor.digest),
         "containerimage.descriptor": descriptor.to_json(),
         **({"containerimage.config.digest": single} if single else {}),
-        **({"image.name": ",".join(map(str, names))} if names else {}),
+        **({"image.name": ",".join(names)} if names else {}),
         "ocibuild.version": api.VERSION,
         **({"ocibuild.platforms": platforms} if platforms else {}),
     }

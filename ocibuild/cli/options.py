@@ -198,9 +198,14 @@ jobs_option = option("-j", "--jobs", type=click.IntRange(1, 256), metavar="N",
 json_option = option("--json", "as_json", is_flag=True, section=PROGRESS, help="One JSON document on stdout.")
 platform_option = option("--platform", metavar="OS/ARCH[/VARIANT]", help="The image for this platform out of an index.")
 
+by_digest_option = option(
+    "--by-digest",
+    is_flag=True,
+    help="Push without tags: for runners that build one platform each (see `index create`).",
+)
 destination_options = together(
     option("--profile", metavar="NAME", help="Check against this registry profile.  [default: by the destination's host]"),
-    option("--by-digest", is_flag=True, help="Leave tags alone: for runners that build one platform each (see `index create`)."),
+    by_digest_option,
 )  # fmt: skip
 profile_option = option(
     "--profile", metavar="NAME", help="Check against this registry profile.  [default: by the image's host]"

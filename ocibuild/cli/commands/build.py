@@ -18,6 +18,7 @@ from ocibuild.cli.handover import (
     wants_summary,
 )
 from ocibuild.cli.options import (
+    by_digest_option,
     cache_dir_option,
     handover_options,
     jobs_option,
@@ -48,6 +49,7 @@ from ocibuild.plan import Plan
 @spec_options
 @output_option
 @option("--push", is_flag=True, help="Then push to the image and tags of each spec.")
+@by_digest_option
 @option(
     "--cache-from",
     multiple=True,
@@ -84,7 +86,7 @@ def command(**options: Any) -> None:
             built = _build(chosen.changed, output, places, options) if chosen.changed else ()
         if len(built) > 1 or chosen.unchanged:
             places.emit(Noted(summary(built, len(chosen.unchanged))))
-        hand_over(results_of_built(built), options, places.emit)
+        hand_over(results_of_built(built, by_digest=options["by_digest"]), options, places.emit)
         if wants_summary():
             _summarise(built, chosen, layers)
         pushed = _push(chosen.changed, output, places, options) if options["push"] and chosen.changed else ()
@@ -111,7 +113,7 @@ def _build(
 def _push(
     built: tuple[Plan, ...], output: LocalLocation, places: api.Places, options: dict[str, Any]
 ) -> tuple[api.Pushed, ...]:
-    terms = api.Terms(look_back=wants_summary(), jobs=options["jobs"] or api.UPLOADS)
+    terms = api.Terms(by_digest=options["by_digest"], look_back=wants_summary(), jobs=options["jobs"] or api.UPLOADS)
     pushed = api.push_plans(built, output, (), places, terms)
     summarise_pushed(pushed)
     return pushed
