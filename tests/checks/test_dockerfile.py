@@ -63,6 +63,7 @@ def values(text: str) -> dict[str, str | None]:
         ("RUN echo it's <<EOF\nLABEL c=d", {"c": "d"}),
         ('RUN ["cat", "<<EOF"]\nLABEL c=d', {"c": "d"}),
         ("ONBUILD RUN <<EOF\nLABEL a=b\nEOF\nLABEL c=d", {"c": "d"}),
+        ("COPY<< x\nLABEL c=d", {"c": "d"}),
         ("ONBUILD LABEL a=b\nLABEL c=d", {"c": "d"}),
         ("RUN one \\\\\nLABEL c=d", {"c": "d"}),
         ("ENV d=com.example\nLABEL $d.team=blue", {"com.example.team": "blue"}),

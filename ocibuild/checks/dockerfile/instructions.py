@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ocibuild.checks.dockerfile.words import QuoteError, Text, split_words
 from ocibuild.findings import Place
 
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.*?)\s*")
 _HEREDOC = re.compile(r"[0-9]*<<(-?)([^<]+)")
-_WITH_HEREDOCS = re.compile(r"(?:ONBUILD\s+)?(?:RUN|COPY|ADD)", re.IGNORECASE)
+_WITH_HEREDOCS = re.compile(r"(?:ONBUILD\s+)?(?:RUN|COPY|ADD)\s", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _heredocs(instruction: Instruction) -> Iterator[tuple[str, bool]]:
         words = [word.chars for word in split_words(instruction.arguments, "\\")]
     except QuoteError:
         return
-    for word, following in zip(words, (*words[1:], ""), strict=True):
+    for word, following in pairwise((*words, "")):
         found = _HEREDOC.fullmatch(word + following if word.endswith("<<") else word)
         if found:
             yield re.sub("[\"']", "", found[2]), bool(found[1])
