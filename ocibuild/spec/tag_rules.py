@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ocibuild.errors import UsageError
+from ocibuild.spec.regexes import parse_regex
 from ocibuild.spec.scope import did_you_mean
 from ocibuild.spec.values import is_template
 from ocibuild.tagging import (
@@ -165,6 +166,8 @@ def _check_keys(kind: TagType, attributes: Mapping[str, str]) -> None:
     for key in attributes:
         if key not in keys:
             hint = did_you_mean(key, keys) or f"there are {', '.join(keys)}"
+            if "type" not in attributes:
+                hint = "begin with `type=`; between [ ], quote a rule that has commas"
             raise UsageError(f"`{key}` is not an attribute of a rule of type {kind}", hint=hint)
     for key in required:
         # What is raw may come to nothing, and then gives no tag.
@@ -214,7 +217,4 @@ def _regex(text: str) -> re.Pattern[str] | None:
     flags = re.ASCII
     for letter in letters:
         flags |= _FLAGS[letter]
-    try:
-        return re.compile(_NAMED_GROUP.sub("(?P<", pattern), flags)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise UsageError(f"{text!r} is not a regular expression: {error}", hint="mend the pattern") from error
+    return parse_regex(_NAMED_GROUP.sub("(?P<", pattern), flags, shown=text)

@@ -84,9 +84,9 @@ def test_what_depends_on_a_language_is_refused_and_not_left_as_it_is(form: str) 
         format_date(MOMENT, form, "UTC")
 
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)))
-def test_a_date_can_be_read_again(naive: datetime) -> None:
-    moment = naive.replace(tzinfo=UTC)
+@given(st.integers(0, 230 * 365 * 24 * 3600 * 10**6))
+def test_a_date_can_be_read_again(microseconds: int) -> None:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
     assert datetime.fromisoformat(format_date(moment, "YYYY-MM-DDTHH:mm:ss.SSSSSSZ", "UTC")) == moment
     assert moment - timedelta(days=int(format_date(moment, "DDD", "UTC")) - 1, hours=moment.hour) <= moment
     assert format_date(moment, "w", "UTC") == _week_by_counting(moment)
