@@ -31,6 +31,9 @@ _STEP = re.compile(
     re.DOTALL,
 )
 
+# A class, or one character, or a range of them.
+_MEMBER = re.compile(r"\[:([a-z]+):\]|(\\.|.)(?:-(?!\[:)(\\.|.))?", re.DOTALL)
+
 
 class Rule(NamedTuple):
     """One line of patterns; `says` is false for one that begins with `!`."""
@@ -100,30 +103,56 @@ def _rules(lines: Iterable[str]) -> Iterator[Rule]:
         pattern = pattern.removesuffix("/")
         anchored = "/" in pattern
         with suppress(re.error):  # git matches `[z-a]` with nothing
-            regex = _regex(pattern.removeprefix("/"))
-            yield Rule(re.compile(regex if anchored else rf"(?:.*/)?{regex}", re.DOTALL), says, for_directories)
+            regex = _regex(pattern.removeprefix("/") if anchored else f"**/{pattern}")
+            yield Rule(re.compile(regex, re.DOTALL), says, for_directories)
 
 
 def _regex(pattern: str) -> str:
-    """The regular expression of a pattern. re.error for an open bracket or a last backslash."""
-    parts, position = list[str](), 0
+    """The regular expression of a pattern. re.error for an open bracket or a last backslash.
+
+    Where more stars follow in a component, or more `**/`, the first match of what stands between them is as good as any
+    other, so no other is tried (`(?>...)`): what many stars would take without that grows with their number's power.
+    """
+    first, *others = _split(_steps(pattern), "any_parents")
+    between = (f"(?>(?:.*?/)??{_run(run)})" for run in others[:-1])
+    last = (f"(?:.*/)?{_run(run)}" for run in others[-1:])
+    return "".join((_run(first), *between, *last))
+
+
+def _steps(pattern: str) -> Iterator[re.Match[str]]:
+    position = 0
     while position < len(pattern):
         step = _STEP.match(pattern, position)
         if step is None:
             raise re.error("unfinished")
-        parts.append(_translated(step))
+        yield step
         position = step.end()
-    return "".join(parts)
+
+
+def _split(steps: Iterable[re.Match[str]], kind: str) -> list[list[re.Match[str]]]:
+    parts: list[list[re.Match[str]]] = [[]]
+    for step in steps:
+        if step.lastgroup == kind:
+            parts.append([])
+        else:
+            parts[-1].append(step)
+    return parts
+
+
+def _run(steps: list[re.Match[str]]) -> str:
+    first, *others = _split(steps, "star")
+    regex = "".join(map(_translated, first))
+    for number, piece in enumerate(others, 1):
+        fixed = "".join(map(_translated, piece))
+        is_last = number == len(others) or any("/" in (step["plain"], step["escaped"]) for step in piece)
+        regex += f"[^/]*{fixed}" if is_last else f"(?>[^/]*?{fixed})"
+    return regex
 
 
 def _translated(step: re.Match[str]) -> str:
     match step.lastgroup:
-        case "any_parents":
-            return "(?:.*/)?"
         case "all_below":
             return ".+"
-        case "star":
-            return "[^/]*"
         case "one":
             return "[^/]"
         case "set":
@@ -133,10 +162,11 @@ def _translated(step: re.Match[str]) -> str:
 
 
 def _set(members: str, *, negated: bool) -> str:
-    translated = re.sub(r"\[:([a-z]+):\]|\\(.)|([\[\]^&~|])", _member, members, flags=re.DOTALL)
-    return rf"(?!/)[{'^' if negated else ''}{translated}]"
+    return rf"(?!/)[{'^' if negated else ''}{_MEMBER.sub(_member, members)}]"
 
 
 def _member(match: re.Match[str]) -> str:
-    name, escaped, special = match.groups()
-    return _CLASSES.get(name, "") if name else re.escape(escaped or special)
+    name, start, end = match.groups()
+    if name:
+        return _CLASSES.get(name, "")
+    return "-".join(re.escape(one[-1]) for one in (start, end) if one)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ocibuild.errors import SourceError
+from ocibuild.layers.patterns import selection
 from ocibuild.plan import Copy, Extract, Item
 from tests.layers.building import build_items, make_tar, write_tree
 
@@ -34,6 +36,11 @@ PIECES = st.sampled_from(
         "[]a]",
         "[[:alpha:]]",
         "[z-a]",
+        "[+--]*",
+        "[--b]*",
+        "[a-b-c]*",
+        "*a*b*",
+        "*.*.*",
         "[",
         "b\\",
         "a ",
@@ -107,3 +114,19 @@ def test_extract_takes_what_copy_takes(paths: list[list[str]], include: list[str
         items: list[Item] = [Copy("tree", "/x", *wanted), Extract("a.tar", "/x", *wanted)]
         copied, extracted = (names_of(root.parent, item) for item in items)
         assert copied == extracted
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("*a" * 20 + "*b", "a" * 250),
+        ("**/a/" * 15 + "b", "a/" * 2000 + "a"),
+        ("**/*a*a*a*/" * 6 + "b", "aaaaa/" * 600 + "c"),
+        ("[a-z]*" * 15 + "1", "x" * 250),
+    ],
+    ids=["stars", "directories", "both", "sets"],
+)
+def test_many_stars_take_no_longer_than_one(pattern: str, path: str) -> None:
+    wanted, began = selection([pattern], ()), time.process_time()
+    assert not wanted.standing(path.encode(), wanted.start, is_directory=False).is_taken
+    assert time.process_time() - began < 1
