@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ocibuild.spec.complaints import explain
 from ocibuild.spec.document import Document
 from ocibuild.spec.ledger import Ledger
 from ocibuild.spec.nodes import MapNode
+from ocibuild.spec.regexes import parse_regex
 from ocibuild.spec.source import read_source
 from ocibuild.spec.values import evaluate, without
 from ocibuild.spec.view import View
@@ -96,10 +96,7 @@ def _demand(view: View) -> Demand:
 
 
 def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise UsageError(f"{text!r} is not a regular expression: {error}", hint="for example [a-z]+") from error
+    parse_regex(text, hint="for example [a-z]+")
     return text
 
 
