@@ -66,7 +66,7 @@ def led_by_coverage(name: str, seconds: int, seed: int) -> bool:
         dictionary.write_text(words + "\n")
         limits = [f"-max_total_time={seconds}", f"-timeout={_AT_ONCE}", f"-max_len={LIMIT}", "-rss_limit_mb=2048"]
         where = [
-            f"-artifact_prefix=fuzz-{name.replace(' ', '-')}-",
+            f"-artifact_prefix=fuzz-{_slug(name)}-",
             f"-dict={dictionary}",
             f"-seed={seed % 2**32}",
             corpus,
@@ -80,6 +80,10 @@ def led_by_coverage(name: str, seconds: int, seed: int) -> bool:
     return done.returncode == 0
 
 
+def _slug(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in name)
+
+
 def at_random(name: str, seconds: int, seed: int) -> bool:
     """The same, without atheris."""
     chance, since, tried = random.Random(f"{name} {seed}"), time.monotonic(), 0
@@ -89,7 +93,7 @@ def at_random(name: str, seconds: int, seed: int) -> bool:
             TARGETS[name](raw)
             assert time.monotonic() - began < _AT_ONCE, "it took too long"
         except Exception:
-            path = Path(f"fuzz-{name.replace(' ', '-')}-{hashlib.sha256(raw).hexdigest()[:12]}")
+            path = Path(f"fuzz-{_slug(name)}-{hashlib.sha256(raw).hexdigest()[:12]}")
             path.write_bytes(raw)
             print(f"{name}: BROKEN after {tried} inputs by {path}\n{traceback.format_exc()}", flush=True)
             return False

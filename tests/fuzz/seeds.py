@@ -136,17 +136,71 @@ jobs:
           annotations: "index:a=b"
           outputs: type=image,annotation-index.c=d
 """
-REFUSAL = b'{"errors":[{"code":"DENIED","message":"no","detail":{"a":"b"}}]}'
+REFUSALS = (
+    b'120\n{"errors":[{"code":"DENIED","message":"no","detail":{"a":"b"}}]}',
+    b'Fri, 02 Jan 2026 03:04:05 GMT\n{"message":"retry-after: 1m2.5s, allowed: 44000/minute"}',
+    b'Bearer error="invalid_token"\n<html>\x1b]0;x\x07',
+)
+POLICY = b"""strict: true
+labels:
+  org.opencontainers.image.source: {required: true, type: url}
+  team: {enum: [a, b], pattern: "[a-z]+", max_length: 20, description: x}
+"""
+TAG_RULES = (
+    b"type=semver,pattern={{major}}.{{minor}},value=v1.2.3-rc.1",
+    b"type=ref,event=tag,prefix=a-,suffix=-b,priority=7,enable={{is_default_branch}}",
+    b"type=match,pattern=/v(\\d+)\\.(?<x>[a-z]*)/i,group=1,value=V1.b",
+    b"type=schedule,pattern={{date 'YYYYMMDD-HH[h]' tz='Europe/Berlin'}}",
+    b'type=pep440,pattern={{version}},value=1.0rc1,match="(.*)"',
+    b"type=raw,value={{sha}}-{{commit_date 'X'}}",
+)
+PATTERNS = b"*.txt\n!/a/**/b*\n[!a-c]?[[:alpha:]]\\*/\n**/x/**\n#\n"
+MEDIA_TYPES = (
+    f"{OCI}.layer.v1.tar+gzip".encode(),
+    b"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+    b"text/plain; a=b",
+)
+LABEL_VALUES = (
+    b"MIT OR (Apache-2.0 WITH LLVM-exception AND GPL-2.0+)", b"https://a.test:80/x?y#z", b"1.2.3-rc.1+b.2",
+    b"2026-01-02T03:04:05.6+07:00", b"a.b@c.example.org", b"0123456789abcdef0123456789abcdef01234567",
+)  # fmt: skip
+ADDRESSES = (
+    b"/v2/a/blobs/uploads/1?_state=x%2F", b"https://storage.test/x?sig=a", b"http://private.test/", b"//[::1]:5000/x",
+    b"https://user:pass@registry.test/", b"https://registry.test:443/a", b"https://169.254.169.254/latest",
+)  # fmt: skip
 
 
 def as_json(document: object) -> bytes:
     return json.dumps(document).encode()
 
 
+def docker_archive() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, raw in (
+            ("config.json", as_json(CONFIG)),
+            ("layer.tar", b"abc"),
+            ("manifest.json", as_json(DOCKER_MANIFEST)),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(raw)
+            tar.addfile(member, io.BytesIO(raw))
+        member = tarfile.TarInfo("link.json")
+        member.type, member.linkname = tarfile.SYMTYPE, "./config.json"
+        tar.addfile(member)
+    return buffer.getvalue()
+
+
 Seeds = Mapping[str, tuple[bytes, ...]]
 _PACK: tuple[Callable[[bytes], bytes], ...] = (gzip.compress, zstandard.ZstdCompressor().compress, lzma.compress)
 SEEDS: Seeds = {
     "spec": (SPEC.encode(),),
+    "policy": (POLICY,),
+    "tag rules": TAG_RULES,
+    "patterns": (PATTERNS,),
+    "media type": MEDIA_TYPES,
+    "label value": LABEL_VALUES,
+    "address": ADDRESSES,
     "template": (TEMPLATE.encode(),),
     "tar": (small_tar(), small_tar(tarfile.GNU_FORMAT)),
     "packed": tuple(pack(b"abc" * 100) + pack(b"") for pack in _PACK),
@@ -158,10 +212,11 @@ SEEDS: Seeds = {
     "auth file": (as_json(AUTH_FILE),),
     "layer record": (RECORD,),
     "docker archive": (as_json(DOCKER_MANIFEST),),
+    "docker archive's tar": (docker_archive(), small_tar(tarfile.GNU_FORMAT)),
     "request head": (HEAD,),
     "dockerfile": (DOCKERFILE,),
     "workflow": (WORKFLOW,),
-    "refusal": (REFUSAL, b"<html>", b"\x1b]0;x\x07"),
+    "refusal": REFUSALS,
     "lock file": (f"ghcr.io/a/b:1@{DIGEST}\n# a\n".encode(),),
 }
 WORDS: tuple[bytes, ...] = (

@@ -18,6 +18,16 @@ FOUND = [
      + b"0" * 64 + b'","size":1,"diffId":"sha256:' + b"0" * 64 + b'"}\n' + b"\xff" * 48),
     # A Dockerfile that ends with nothing but the sign that a line goes on.
     ("dockerfile", b"FROM b\n\\"),
+    # A here-document of an instruction without a word.
+    ("dockerfile", b"FROM b\nRUN<<EOF\nEOF\n"),
+    # Sets in expressions and patterns that Python warns of on stderr, since it will read them otherwise one day.
+    ("policy", b'labels: {team: {pattern: "[a--z]+"}}'),
+    ("tag rules", b"type=match,pattern=v[[a]"),
+    ("patterns", b"[a--[:alpha:]]*"),
+    # Stars that took longer with each one more, without end.
+    ("patterns", b"*a" * 20 + b"*b"),
+    # An entry that is no ASCII, where base64 belongs.
+    ("auth file", '{"auths":{"ghcr.io":{"auth":"é"}}}'.encode()),
     # Marks that turn the direction of text around, and characters without a meaning, reached the terminal as they were.
     ("refusal", "\u061c\u00ad\U000e0001\ufff9".encode()),
 ]  # fmt: skip
