@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from ocibuild.recipes.serving import serve
     from ocibuild.recipes.sourcing import source_findings
     from ocibuild.recipes.tagging import ImageTags, spec_tags
+    from ocibuild.recipes.verifying import VerifyReport, VerifyTerms, verify
     from ocibuild.registry.settings import Settings
     from ocibuild.schema_files import schema_text
     from ocibuild.spec.load import Facts, Overrides
@@ -104,6 +105,7 @@ _HOMES = {
     "ocibuild.recipes.serving": "serve",
     "ocibuild.recipes.sourcing": "source_findings",
     "ocibuild.recipes.tagging": "ImageTags spec_tags",
+    "ocibuild.recipes.verifying": "VerifyReport VerifyTerms verify",
     "ocibuild.registry.settings": "Settings",
     "ocibuild.schema_files": "schema_text",
     "ocibuild.spec.load": "Facts Overrides load=load_plans render=render_specs",
@@ -121,6 +123,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "Facts", "ImageTags", "Overrides", "as_yaml", "facts_of", "git_facts", "load", "render", "schema_text", "source_findings", "spec_tags",
     # checking
     "NO_LIMITS", "PROFILES", "RULES", "LintReport", "LintTerms", "Profile", "Rule", "Waiver", "lint", "load_policy", "rule_named",
+    "VerifyReport", "VerifyTerms", "verify",
     # base images
     "BaseState", "Locked", "Standing", "base_states", "lock", "lock_findings", "recorded_bases",
     # building

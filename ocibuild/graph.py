@@ -14,7 +14,7 @@ from ocibuild.oci.documents import Document, ImageConfig, Index, Manifest, parse
 from ocibuild.oci.media_type import DOCKER_CONFIG, INDEXES, MANIFESTS, OCI_CONFIG
 from ocibuild.oci.platform import Platform, choose
 
-_DEPTH_LIMIT = 8  # of nested indexes; more is a mistake or an attack
+DEPTH_LIMIT = 8  # of nested indexes; more is a mistake or an attack
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def read_graph(reader: ImageReader, descriptor: Descriptor, platforms: tuple[Pla
 
     NotFoundError, saying what there is, for a platform that an index does not have.
     """
-    return _Reading(reader).read(descriptor, platforms, _DEPTH_LIMIT)
+    return _Reading(reader).read(descriptor, platforms, DEPTH_LIMIT)
 
 
 class _Reading:
@@ -85,7 +85,7 @@ class _Reading:
 
     def _read(self, descriptor: Descriptor, platforms: tuple[Platform, ...], depth: int) -> Node:
         if depth == 0:
-            raise IntegrityError(f"indexes are nested more than {_DEPTH_LIMIT} deep", where=str(descriptor.digest))
+            raise IntegrityError(f"indexes are nested more than {DEPTH_LIMIT} deep", where=str(descriptor.digest))
         document = read_document(self._reader, descriptor)
         if isinstance(document, Manifest):
             return Node(descriptor, document)
@@ -107,12 +107,12 @@ def select(index: Index, platform: Platform) -> Descriptor:
 
 def find_manifest(reader: ImageReader, descriptor: Descriptor, platform: Platform) -> tuple[Descriptor, Manifest]:
     """The manifest for `platform` at or below `descriptor`. NotFoundError if an index has none."""
-    for _ in range(_DEPTH_LIMIT):
+    for _ in range(DEPTH_LIMIT):
         document = read_document(reader, descriptor)
         if isinstance(document, Manifest):
             return descriptor, document
         descriptor = select(document, platform)
-    raise IntegrityError(f"indexes are nested more than {_DEPTH_LIMIT} deep", where=str(descriptor.digest))
+    raise IntegrityError(f"indexes are nested more than {DEPTH_LIMIT} deep", where=str(descriptor.digest))
 
 
 def read_configs(reader: BlobReader, root: Node) -> dict[Digest, ImageConfig]:

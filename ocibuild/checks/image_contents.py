@@ -9,6 +9,7 @@ from enum import Enum, auto
 from ocibuild.checks.layer_reading import LayerReading, Stop
 from ocibuild.checks.rule import Fault, Rule, Scope
 from ocibuild.findings import Place, Severity
+from ocibuild.oci.codec import MANIFEST_LIMIT
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest
 from ocibuild.oci.media_type import compression_of
@@ -42,16 +43,25 @@ class LayerUse:
 
 @dataclass(frozen=True, slots=True)
 class ContentUnderCheck:
-    """What reading an image to its last byte has shown. `readings` are of the layers that could be read, by digest."""
+    """What reading an image to its last byte has shown. `readings` are of the layers that could be read, by digest.
+
+    `too_large` are the manifests that nobody reads, with their sizes.
+    """
 
     name: str
     damages: tuple[Damage, ...]
+    too_large: tuple[tuple[str, int], ...]
     uses: tuple[LayerUse, ...]
     readings: Mapping[Digest, LayerReading]
 
     @property
     def place(self) -> Place:
         return Place(self.name)
+
+    def oversized(self) -> Iterator[tuple[str, int, int]]:
+        """Manifests that are larger than is taken: what they are called, their size, and the limit."""
+        for subject, size in self.too_large:
+            yield subject, size, MANIFEST_LIMIT
 
     def stopped_by(self, reason: object) -> Iterator[str]:
         """The words of the readings that ended early for this reason."""

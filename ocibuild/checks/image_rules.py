@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
 
 from ocibuild.checks import image_documents
 from ocibuild.checks.features import RULES as FEATURE_RULES
-from ocibuild.checks.image_subject import ImageUnderCheck, is_runnable, is_whole, title_of
+from ocibuild.checks.image_subject import ImageUnderCheck, is_runnable, is_whole
 from ocibuild.checks.label_limits import LIMIT_RULES
 from ocibuild.checks.rule import Fault, Rule, Scope, judge
-from ocibuild.findings import Finding, Severity
+from ocibuild.findings import Finding, Place, Severity
 from ocibuild.oci.media_type import is_foreign
 
 __all__ = ["RULES", "ImageUnderCheck", "check_image"]
@@ -67,18 +68,26 @@ def _missing_platform(image: ImageUnderCheck) -> Iterator[Fault]:
             yield Fault(message, image.place, "rebuild the image with a platform")
 
 
-def _manifest_too_large(image: ImageUnderCheck) -> Iterator[Fault]:
+class Measured(Protocol):
+    """What `manifest-too-large` asks of the documents of an image, and of what could not be read of it."""
+
+    @property
+    def place(self) -> Place: ...
+
+    def oversized(self) -> Iterable[tuple[str, int, int]]:
+        """What manifests are called, their size, and the limit that they exceed."""
+
+
+def _manifest_too_large(image: Measured) -> Iterator[Fault]:
     """A manifest or an index is larger than registries take.
 
     Why: registries refuse it after all of its blobs were uploaded.
     Source: OCI distribution-spec, "Pushing Manifests" (4 MiB are to be taken); the reference registry takes no more.
     Mend: use fewer layers, or shorter annotations.
     """
-    limit = image.profile.manifest_size
-    for node in image.root.walk():
-        if node.descriptor.size > limit:
-            message = f"{title_of(node)} has {node.descriptor.size:,} bytes; registries take {limit:,}"
-            yield Fault(message, image.place, "use fewer layers, or shorter annotations")
+    for subject, size, limit in image.oversized():
+        message = f"{subject} has {size:,} bytes; registries take {limit:,}"
+        yield Fault(message, image.place, "use fewer layers, or shorter annotations")
 
 
 _IMAGE = (Scope.IMAGE,)
@@ -92,9 +101,10 @@ LAYER_RULES: tuple[Rule[ImageUnderCheck], ...] = (
         _foreign_layer_without_urls,
     ),
 )
-DOCUMENT_RULES: tuple[Rule[ImageUnderCheck], ...] = (
+_SIZE = (Scope.IMAGE, Scope.CONTENT)
+DOCUMENT_RULES: tuple[Rule[Any], ...] = (
     Rule("missing-platform", Severity.ERROR, "An image does not say its platform", _IMAGE, _missing_platform),
-    Rule("manifest-too-large", Severity.ERROR, "A manifest exceeds what registries take", _IMAGE, _manifest_too_large),
+    Rule("manifest-too-large", Severity.ERROR, "A manifest exceeds what registries take", _SIZE, _manifest_too_large),
 )
 RULES = (*LAYER_RULES, *DOCUMENT_RULES)
 _PUSH_RULES = tuple(

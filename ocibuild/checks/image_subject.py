@@ -43,6 +43,13 @@ class ImageUnderCheck:
             if is_runnable(node) and config is not None:
                 yield node, manifest, config
 
+    def oversized(self) -> Iterator[tuple[str, int, int]]:
+        """Manifests and indexes that are larger than the registry takes: what they are called, their size, and the limit."""
+        limit = self.profile.manifest_size
+        for node in self.root.walk():
+            if node.descriptor.size > limit:
+                yield title_of(node), node.descriptor.size, limit
+
     def layers(self) -> Iterator[tuple[str, Descriptor]]:
         """Every layer of every platform, with what findings call it."""
         for node, manifest in self.root.manifests():

@@ -37,6 +37,7 @@ COMMANDS = {
     "pull": ("pull", "Fetch an image from a registry."),
     "copy": ("copy", "Copy an image between registries, layouts and archives."),
     "inspect": ("inspect", "Show what an image is."),
+    "verify": ("verify", "Check images to their last byte."),
     "diff": ("diff", "Show what differs between two images."),
     "report": ("report", "Write an HTML page about an image and its files."),
     "ls": ("ls", "List the tags of a repository or the images of a layout."),

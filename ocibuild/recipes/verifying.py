@@ -1,0 +1,150 @@
+"""Images verified, wherever they are: every byte read once, every rule for images applied, nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ocibuild.borrowing import BorrowingReader
+from ocibuild.checks.catalogue import rule_named, rules_for
+from ocibuild.checks.image_contents import ContentUnderCheck, Damage, Harm
+from ocibuild.checks.image_subject import ImageUnderCheck, is_runnable
+from ocibuild.checks.layer_reading import LIMITS, ReadingLimits
+from ocibuild.checks.profiles import Profile, profile_for, profile_named
+from ocibuild.checks.rule import Rule, Scope, judge
+from ocibuild.errors import IntegrityError, NotFoundError
+from ocibuild.findings import Finding
+from ocibuild.oci.blobs import ImageReader
+from ocibuild.oci.descriptor import Descriptor
+from ocibuild.oci.digest import Digest
+from ocibuild.oci.location import LocalLocation, Location, RegistryLocation, name_in
+from ocibuild.oci.referrers import is_referrers_tag
+from ocibuild.recipes.places import Places
+from ocibuild.recipes.verify_contents import Documents, read_documents, read_layers
+from ocibuild.store.places import open_location
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyTerms:
+    """How to verify. `profile` None is that of each image's host.
+
+    Only the rules of `select` are applied, or all if it is empty, but for those of `ignore`. UsageError for ids that are none.
+    """
+
+    profile: Profile | None = None
+    select: frozenset[str] = frozenset()
+    ignore: frozenset[str] = frozenset()
+    jobs: int = 4
+    limits: ReadingLimits = LIMITS
+
+    def __post_init__(self) -> None:
+        for name in sorted(self.select | self.ignore):
+            rule_named(name)
+
+    def rules(self, scope: Scope) -> tuple[Rule[object], ...]:
+        """The rules of a scope that are to be applied."""
+        chosen = (rule for rule in rules_for(scope) if not self.select or rule.id in self.select)
+        return tuple(rule for rule in chosen if rule.id not in self.ignore)
+
+    def profile_of(self, host: str | None) -> Profile:
+        return self.profile or (profile_for(host) if host else profile_named("generic"))
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What was found, image by image; and how much was read: images that can run, layers, and their packed bytes."""
+
+    findings: tuple[Finding, ...]
+    images: int
+    layers: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """An image in a place: what findings call it, where it begins, the registry that it belongs to."""
+
+    name: str
+    top: Descriptor
+    host: str | None
+
+
+def verify(locations: Sequence[Location], places: Places, terms: VerifyTerms = VerifyTerms()) -> VerifyReport:
+    """Read images to their last byte, and judge them. Of a layout or an archive without a name, all images that it names.
+
+    What is wrong with an image is found; errors are raised for what cannot be looked at: NotFoundError where there is no such
+    image, StoreError where there is no layout, NetworkError, AuthError. Blobs that a layout left in a registry are read there.
+    Lists of referrers are no images.
+    """
+    reports = [_verify_place(location, places, terms) for location in locations]
+    return VerifyReport(
+        tuple(dict.fromkeys(finding for report in reports for finding in report.findings)),
+        sum(report.images for report in reports),
+        sum(report.layers for report in reports),
+        sum(report.bytes for report in reports),
+    )
+
+
+def _verify_place(location: Location, places: Places, terms: VerifyTerms) -> VerifyReport:
+    try:
+        reader, images = _opened(location, places)
+    except NotFoundError:
+        raise
+    except IntegrityError as error:
+        damage = Damage(Harm.MALFORMED, error.what, error.hint)
+        content = ContentUnderCheck(str(location), (damage,), (), (), {})
+        return VerifyReport(judge(terms.rules(Scope.CONTENT), content), 0, 0, 0)
+    documents = [read_documents(reader, image.top) for image in images]
+    uses = [use for each in documents for use in each.layer_uses()]
+    layers = read_layers(reader, uses, jobs=terms.jobs, limits=terms.limits, emit=places.emit)
+    findings = [
+        finding
+        for image, each in zip(images, documents, strict=True)
+        for finding in _judged(image, each, layers.content(image.name, each), terms)
+    ]
+    return VerifyReport(tuple(findings), len(_runnable(documents)), len(layers.readings), layers.read_bytes)
+
+
+def _opened(location: Location, places: Places) -> tuple[ImageReader, list[_Image]]:
+    if isinstance(location, RegistryLocation):
+        reader: ImageReader = places.repository(location.reference)
+        top = reader.resolve(name_in(location))
+        return reader, [_Image(str(location), top, location.reference.host)]
+    place = open_location(location)
+    borrowing = BorrowingReader(place, places.repository)
+    if location.name is not None:
+        return borrowing, [_Image(str(location), place.resolve(location.name), None)]
+    entries = {entry.descriptor.digest: entry for entry in place.entries() if not is_referrers_tag(entry.tag)}
+    images = [
+        _Image(
+            str(_named(location, str(entry), alone=len(entries) == 1)),
+            entry.descriptor,
+            entry.reference.host if entry.reference else None,
+        )
+        for entry in entries.values()
+    ]
+    return borrowing, images
+
+
+def _named(location: LocalLocation, name: str, *, alone: bool) -> LocalLocation:
+    return location if alone else replace(location, name=name)
+
+
+def _judged(image: _Image, documents: Documents, content: ContentUnderCheck, terms: VerifyTerms) -> Iterator[Finding]:
+    yield from judge(terms.rules(Scope.CONTENT), content)
+    if documents.root is None:
+        return
+    subject = ImageUnderCheck(image.name, documents.root, documents.configs, terms.profile_of(image.host))
+    yield from judge(terms.rules(Scope.IMAGE), subject)
+    for labels in subject.label_sets():
+        yield from judge(terms.rules(Scope.LABELS), labels)
+
+
+def _runnable(documents: Sequence[Documents]) -> set[Digest]:
+    return {
+        node.descriptor.digest
+        for each in documents
+        if each.root is not None
+        for node, _ in each.root.manifests()
+        if is_runnable(node)
+    }
