@@ -105,11 +105,6 @@ def customary_mode(path: bytes) -> int:
     return _CUSTOMARY_MODES.get(path, _DIRECTORY_MODE)
 
 
-def facts_of(facts: os.stat_result, xattrs: Xattrs) -> Facts:
-    """The facts of a path on disk."""
-    return Facts(facts.st_mode, facts.st_uid, facts.st_gid, facts.st_mtime_ns // 1_000_000_000, xattrs)
-
-
 def read_xattrs(handle: int, subject: str) -> Xattrs:
     """`user.*` attributes and file capabilities of an open file or directory, in order of their names."""
     if not hasattr(os, "listxattr"):  # macOS: Python has no interface to them there

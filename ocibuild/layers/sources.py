@@ -7,13 +7,23 @@ from collections.abc import Iterator, Sequence
 
 from ocibuild.errors import SourceError, quoted
 from ocibuild.layers.archive_source import extract_entries
-from ocibuild.layers.attributes import Resolver, facts_of, resolver
-from ocibuild.layers.context import components, file_content
+from ocibuild.layers.attributes import Facts, Resolver, resolver
+from ocibuild.layers.context import components
 from ocibuild.layers.entries import Entry, FileContent, Rank, encoded, image_path, is_whiteout_name
 from ocibuild.layers.survey import Looked, Survey
 from ocibuild.layers.walk import Found
-from ocibuild.oci.tar_format import DIRECTORY, FILE, HARDLINK, OPAQUE_WHITEOUT, SYMLINK, WHITEOUT_PREFIX, printable
+from ocibuild.oci.tar_format import (
+    DIRECTORY,
+    FILE,
+    HARDLINK,
+    OPAQUE_WHITEOUT,
+    SYMLINK,
+    WHITEOUT_PREFIX,
+    Xattrs,
+    printable,
+)
 from ocibuild.plan import (
+    KEEP,
     Attributes,
     Copy,
     Directory,
@@ -103,47 +113,70 @@ def _replace(item: Replace, layer: FilesLayer) -> Iterator[Entry]:
 
 
 def _copy(item: Copy, looked: Looked, layer: FilesLayer) -> Iterator[Entry]:
-    have = resolver(layer, item.attributes)
     source, found = looked
+    copied = _Copied(item, layer)
     path, on_disk = image_path(item.to, item.origin), source.path
     if not source.is_directory:
         if item.to.endswith("/"):
             path = _joined(path, components(item.source)[-1])
-        yield _disk_entry(path, on_disk, found[0], have, item)
+        yield copied.entry(path, on_disk, found[0])
         return
     if path:
-        yield _disk_entry(path, on_disk, found[0], have, item)
+        yield copied.entry(path, on_disk, found[0])
+    above, above_on_disk = _joined(path, b""), on_disk + b"/"
     for each in found[1:]:
-        yield _disk_entry(_joined(path, each.path), on_disk + b"/" + each.path, each, have, item)
+        yield copied.entry(above + each.path, above_on_disk + each.path, each)
 
 
-def _disk_entry(path: bytes, on_disk: bytes, found: Found, have: Resolver, item: Copy) -> Entry:
-    """The entry of a file, directory or link of the context."""
-    facts = found.facts
-    kind = stat.S_IFMT(facts.st_mode)
-    if is_whiteout_name(path.rpartition(b"/")[2]):
+class _Copied:
+    """Makes entries of what one `copy` found on disk.
+
+    Nearly all files of a tree say the same of mode and owner, so what the spec makes of that is looked up the next time.
+    """
+
+    def __init__(self, item: Copy, layer: FilesLayer) -> None:
+        self._item = item
+        self._have = resolver(layer, item.attributes)
+        self._keeps_mtime = item.attributes.mtime is KEEP
+        self._settled: dict[Facts, tuple[int, int, int, int, Xattrs]] = {}
+
+    def entry(self, path: bytes, on_disk: bytes, found: Found) -> Entry:
+        """The entry of a file, directory or link of the context."""
+        _, mode, uid, gid, size, mtime_ns, _, inode, device, names, link, xattrs = found
+        if WHITEOUT_PREFIX in path:
+            self._check_name(path, on_disk)
+        said = Facts(mode, uid, gid, mtime_ns // 1_000_000_000 if self._keeps_mtime else 0, xattrs)
+        settled = self._settled.get(said) or self._settle(said)
+        file_mode, uid, gid, mtime, xattrs = settled
+        origin = self._item.origin
+        if stat.S_ISREG(mode):
+            content = FileContent(on_disk, device, inode, size, mtime_ns)
+            links = (device, inode) if names > 1 else None
+            return Entry(path, FILE, file_mode, uid, gid, mtime, size, b"", content, xattrs, links, origin=origin)
+        if stat.S_ISDIR(mode):
+            dir_mode = self._have.dir_mode(said, path)
+            return Entry(path, DIRECTORY, dir_mode, uid, gid, mtime, xattrs=xattrs, origin=origin)
+        if stat.S_ISLNK(mode):
+            return Entry(path, SYMLINK, 0o777, uid, gid, mtime, link=link, origin=origin)
         raise SourceError(
-            f"{printable(on_disk)} cannot be in an image: names that begin with `.wh.` mean a removal there",
-            where=_where(item),
-            hint="rename it or `exclude` it; to remove something of a lower layer, use `remove`",
+            f"{printable(on_disk)} is {_KINDS.get(stat.S_IFMT(mode), 'no file')}, which cannot be copied into an image",
+            where=_where(self._item),
+            hint="`exclude` it; programs make their sockets, FIFOs and devices when they start",
         )
-    said = facts_of(facts, found.xattrs)
-    (uid, gid), mtime = have.owner(said), have.mtime(said)
-    if kind == stat.S_IFREG:
+
+    def _settle(self, said: Facts) -> tuple[int, int, int, int, Xattrs]:
+        have, item = self._have, self._item
         mode = item.mode if item.mode is not None else have.file_mode(said)
-        links = (facts.st_dev, facts.st_ino) if facts.st_nlink > 1 else None
-        content, xattrs = file_content(on_disk, facts), have.xattrs(said)
-        return Entry(path, FILE, mode, uid, gid, mtime, facts.st_size, b"", content, xattrs, links, origin=item.origin)
-    if kind == stat.S_IFDIR:
-        mode = have.dir_mode(said, path)
-        return Entry(path, DIRECTORY, mode, uid, gid, mtime, xattrs=have.xattrs(said), origin=item.origin)
-    if kind == stat.S_IFLNK:
-        return Entry(path, SYMLINK, 0o777, uid, gid, mtime, link=found.link, origin=item.origin)
-    raise SourceError(
-        f"{printable(on_disk)} is {_KINDS.get(kind, 'no file')}, which cannot be copied into an image",
-        where=_where(item),
-        hint="`exclude` it; programs make their sockets, FIFOs and devices when they start",
-    )
+        self._settled[said] = settled = (mode, *have.owner(said), have.mtime(said), have.xattrs(said))
+        return settled
+
+    def _check_name(self, path: bytes, on_disk: bytes) -> None:
+        if is_whiteout_name(path.rpartition(b"/")[2]):
+            raise SourceError(
+                f"{printable(on_disk)} cannot be in an image: names that begin with `.wh.` mean a removal there",
+                where=_where(self._item),
+                hint="rename it or `exclude` it; to remove something of a lower layer, use `remove`",
+            )
 
 
 def _entry(

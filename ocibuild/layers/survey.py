@@ -122,12 +122,8 @@ def _facts(survey: Survey) -> tuple[bytes, int]:
 def _tree_facts(looked: Looked) -> tuple[bytes, int]:
     """The same of a tree. Of an unchanged one this and the walk are all that a build does, so it is one tight loop."""
     lines, newest = [looked.source.path], 0
-    for path, facts, link, xattrs in looked.found:
-        modified, changed = facts.st_mtime_ns, facts.st_ctime_ns
-        numbers = _NUMBERS(
-            facts.st_mode, facts.st_uid, facts.st_gid, facts.st_size, facts.st_ino, facts.st_dev, facts.st_nlink,
-            modified & _64_BITS, changed & _64_BITS,
-        )  # fmt: skip
+    for path, mode, uid, gid, size, modified, changed, inode, device, names, link, xattrs in looked.found:
+        numbers = _NUMBERS(mode, uid, gid, size, inode, device, names, modified & _64_BITS, changed & _64_BITS)
         lines += (path, numbers, link, repr(xattrs).encode() if xattrs else b"")
         newest = max(newest, modified, changed)
     return b"\0".join(lines), newest
