@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,9 +45,10 @@ def check_finding(finding: Finding) -> None:
 
 @cache
 def directory() -> Path:
-    """Where inputs become files, in memory where there is such a place."""
-    memory = "/dev/shm"
-    return Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if Path(memory).is_dir() else None))
+    """Where inputs become files."""
+    path = tempfile.mkdtemp(prefix="fuzz-")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return Path(path)
 
 
 def as_file(raw: bytes, name: str) -> Path:
