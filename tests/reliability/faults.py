@@ -1,6 +1,9 @@
-"""Lets every file operation of a build fail in turn, and says what was wrong with how that was taken.
+"""Lets every file operation of a command fail in turn, and says what was wrong with how that was taken.
 
-python -m tests.reliability.faults
+    python -m tests.reliability.faults
+
+A fault ends the run with exit code 3 and the name of the file; or it does nothing, where the run can do without: the cache,
+and tidying up. What was there before stays as it was, and the next run succeeds and tidies up.
 """
 
 from __future__ import annotations
@@ -9,124 +12,166 @@ import errno
 import json
 import shutil
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.reliability.mortal import Death, Job, Mortal
+from tests.reliability.mortal import Job, Mortal, Operation, Run
 from tests.reliability.projects import write_project
-from tests.reliability.promises import Holdings, check_nothing_lost, holdings, leftovers
+from tests.reliability.promises import check_nothing_lost, holdings, leftovers
 
 FAULTS = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EROFS, errno.EACCES)
-OUTPUTS = ("oci:out", "oci-archive:out.tar", "docker-archive:out.tar")
+_BUILD = ("build", "-q", "-j", "1", "--platform", "linux/amd64", "--cache-dir", "cache", "-o")
+_COPY = ("copy", "-q", "-j", "1", "oci:source:1")
+# What is done, by the output that it ends in.
+WAYS: dict[str, tuple[str, ...]] = {
+    "build oci": (*_BUILD, "oci:out"),
+    "build oci-archive": (*_BUILD, "oci-archive:out.tar"),
+    "build docker-archive": (*_BUILD, "docker-archive:out.tar"),
+    "copy oci": (*_COPY, "oci:out"),
+    "copy oci-archive": (*_COPY, "oci-archive:out.tar"),
+}
+# What a directory that is removed level by level has in it.
+_TIDIED = {"layout", "blobs", "sha256"}
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One operation that failed, and what came of it."""
 
-    operation: str
+    project: Path
+    operation: Operation
     errno: int
-    death: Death
-    temporary: tuple[str, ...]
-    """What was left behind."""
+    run: Run
 
+    @property
     def complaint(self) -> str | None:
         """What was wrong; None where the fault was taken as it should be."""
-        said = self.death.stderr
-        allowed = (0, 3) if "ocibuild.yaml" not in self.operation else (2,)  # a spec that cannot be read is a finding
-        if self.death.status not in allowed:
-            return self._because("ended with another exit code")
-        if "Traceback" in said or "internal error" in said:
+        if self.run.status not in self._allowed():
+            return self._because(f"ended with {self.run.status}")
+        if "Traceback" in self.run.stderr or "internal error" in self.run.stderr:
             return self._because("was no message for people")
-        if self.death.status == 3 and "  at: " not in said and "/" not in said:
+        if self.run.status == 3 and not self._is_named():
             return self._because("did not say where")
-        # What could not be removed stays, and goes a day later; that is no reason to fail.
-        is_removal = self.operation.startswith(("os.remove", "os.rmdir"))
-        if self.temporary and self.death.status != 0 and not is_removal:
-            return self._because(f"left {self.temporary}")
         return None
 
+    def _is_named(self) -> bool:
+        """Whether the message has a file of the operation, its directory, or what it was to become there."""
+        if any(path in self.run.stderr for path in self.operation.paths):
+            return True
+        places = [self.project / line[6:] for line in self.run.stderr.splitlines() if line.startswith("  at: ")]
+        files = [self.project / path for path in self.operation.paths]
+        return any(file.parent in (place, place.parent) for place in places for file in files)
+
     def _because(self, reason: str) -> str:
-        fault = errno.errorcode[self.errno]
-        return f"{fault} at {self.operation!r} {reason}: {self.death.status}\n{self.death.stderr}"
+        return f"{errno.errorcode[self.errno]} at {self.operation} {reason}\n{self.run.stderr}"
+
+    def _allowed(self) -> set[int]:
+        """The exit codes that are right."""
+        event, paths = self.operation
+        if any("cache" in Path(path).parts for path in paths):
+            return {0}  # it is for speed
+        if any(path == "ocibuild.yaml" for path in paths):
+            return {2}  # a spec that cannot be read is a finding
+        if event in ("os.remove", "os.rmdir") or _TIDIED.issuperset(paths):
+            return {0, 3}  # what cannot be removed stays until the next run
+        if event in ("os.scandir", "os.mkdir") or any(path.endswith(".lock") for path in paths):
+            # Looking for what others left, making what is there already, trying again; sources are listed by this too.
+            return {0, 3}
+        return {3}
 
 
 def trials(
-    mortal: Mortal, project: Path, output: str, *, every: int = 1, shift: int = 0, faults: tuple[int, ...] = FAULTS
+    mortal: Mortal, project: Path, way: str, faults: Sequence[int] = FAULTS, *, every: int = 1, shift: int = 0
 ) -> Iterator[Trial]:
-    """One trial for each operation of a build into `output`, or for `every` so many, with one of the faults in turn.
+    """A trial for each operation of the command, or for `every` so many from `shift` on, with one of `faults` in turn.
 
-    AssertionError where anything that was there before is lost, or the next run does not give the same digest.
+    AssertionError where what was there before is not as it was, or the next run does not do what this one should have.
     """
-    arguments = ["build", "-q", "-j", "1", "--platform", "linux/amd64", "-o", output, "--cache-dir", "cache"]
-    out = project / output.partition(":")[2]
-    first = mortal(Job([*arguments, "-t", "before"], str(project)))
-    _restore(project, out)
-    usual = mortal(Job(arguments, str(project)))
-    assert (first.status, usual.status) == (0, 0), (first, usual)
-    wanted = _held(out)
-    for number in _distinct(usual.operations)[shift % every :: every]:
-        _restore(project, out)
-        before = _held(out)
+    state = _State(mortal, project, WAYS[way])
+    for number in _distinct(state.operations)[shift::every]:
+        state.restore()
         fault = faults[number % len(faults)]
-        death = mortal(Job(arguments, str(project), fail_at=number, errno=fault))
-        if len(death.operations) < number:  # the order of threads is not always the same
+        run = mortal(Job(WAYS[way], str(project), fail_at=number, errno=fault))
+        if len(run.operations) < number:  # the order of threads is not always the same
             continue
-        yield Trial(death.operations[number - 1], fault, death, tuple(leftovers(project)))
-        _check_kept(before, wanted, out)
-        again = mortal(Job(arguments, str(project)))
+        yield Trial(project, run.operations[number - 1], fault, run)
+        state.check_kept()
+        again = mortal(Job(WAYS[way], str(project)))
         assert again.status == 0, again
-        assert again.digest == usual.digest
-        assert _held(out) == wanted
+        state.check_done()
 
 
-def _distinct(operations: Sequence[str]) -> list[int]:
+def _distinct(operations: Sequence[Operation]) -> list[int]:
     """The numbers of operations that are not the same as those before and after: of many writes to a file, the ends do."""
-    around = zip(("", *operations), operations, (*operations[1:], ""), strict=False)
+    around = zip((None, *operations), operations, (*operations[1:], None), strict=False)
     return [number for number, (last, this, following) in enumerate(around, 1) if not last == this == following]
 
 
-def _restore(project: Path, out: Path) -> None:
-    """The state that each trial begins in: no cache, and the first build in the output."""
-    shutil.rmtree(project / "cache", ignore_errors=True)
-    for left in project.glob(".ocibuild-work-*"):
-        shutil.rmtree(left)
-    saved = project / "saved"
-    if not saved.exists():
-        (shutil.copytree if out.is_dir() else shutil.copy2)(out, saved)
-    if out.is_dir():
-        shutil.rmtree(out)
-        shutil.copytree(saved, out)
-    else:
-        shutil.copy2(saved, out)
+class _State:
+    """What each trial begins with, no cache and an earlier image in the output, and what it is to end with."""
+
+    def __init__(self, mortal: Mortal, project: Path, way: Sequence[str]) -> None:
+        self._project = project
+        self._out = project / way[-1].partition(":")[2]
+        for output in ("oci:source", way[-1]):
+            before = mortal(Job([*_BUILD, output, "-t", "1", "--label", "a=b"], str(project)))
+            assert before.status == 0, before
+        _copy(self._out, project / "saved")
+        self.restore()
+        usual = mortal(Job(way, str(project)))
+        assert usual.status == 0, usual
+        self.operations = usual.operations
+        self._wanted = _names(self._out)
+
+    def restore(self) -> None:
+        """Begin again."""
+        shutil.rmtree(self._project / "cache", ignore_errors=True)
+        shutil.rmtree(self._out) if self._out.is_dir() else self._out.unlink()
+        _copy(self._project / "saved", self._out)
+        self._before = _names(self._out)
+        self._held = holdings(self._out) if self._out.is_dir() else None
+
+    def check_kept(self) -> None:
+        """All names are as they were, or (the fault came later) as they are to be; no blob is gone."""
+        assert _names(self._out) in (self._before, self._wanted)
+        if self._held:
+            check_nothing_lost(self._held, self._out)
+
+    def check_done(self) -> None:
+        """The output is as it is to be, and nothing lies about."""
+        assert _names(self._out) == self._wanted
+        assert leftovers(self._project) == []
+        if self._held:
+            check_nothing_lost(self._held, self._out)
 
 
-def _held(out: Path) -> Holdings | bytes:
-    return holdings(out) if out.is_dir() else out.read_bytes()
+def _names(out: Path) -> bytes:
+    return (out / "index.json" if out.is_dir() else out).read_bytes()
 
 
-def _check_kept(before: Holdings | bytes, wanted: Holdings | bytes, out: Path) -> None:
-    if isinstance(before, Holdings):
-        check_nothing_lost(before, out)
-    else:  # a fault after the new one is in its place makes it no worse
-        assert out.read_bytes() in (before, wanted)
+def _copy(source: Path, destination: Path) -> None:
+    (shutil.copytree if source.is_dir() else shutil.copy2)(source, destination)
 
 
 def main() -> None:
+    """The long run: every fault at every operation."""
     tried: Counter[str] = Counter()
+    since = time.monotonic()
     with Mortal() as mortal, tempfile.TemporaryDirectory(prefix="faults-") as directory:
-        for shift, output in enumerate(OUTPUTS):
-            project = write_project(Path(directory, str(shift)))
+        for way in WAYS:
+            project = write_project(Path(directory, way))
             for fault in FAULTS:
-                for trial in trials(mortal, project, output, faults=(fault,)):
-                    tried[f"{output} {errno.errorcode[fault]} {trial.death.status}"] += 1
-                    if complaint := trial.complaint():
+                shutil.rmtree(project)
+                for trial in trials(mortal, write_project(project), way, [fault]):
+                    tried[f"{way} {errno.errorcode[fault]}: exit code {trial.run.status}"] += 1
+                    if trial.complaint:
                         tried["complaints"] += 1
-                        print(complaint, flush=True)
-                (project / "saved").unlink() if (project / "saved").is_file() else shutil.rmtree(project / "saved")
-    print(json.dumps(tried, indent=2))
+                        print(trial.complaint, flush=True)
+    figures = {"seconds": round(time.monotonic() - since), "faults": tried.total() - tried["complaints"], **tried}
+    print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ writing, syncing) through functions of `os` that are replaced in the child alone
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import select
@@ -22,17 +20,33 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
+from io import StringIO
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 ROOT = Path(__file__).parents[2]
-# Event -> how many of its first arguments are paths.
+# Event -> how many of its first arguments are paths (or open files).
 _EVENTS = {
     "open": 1, "os.rename": 2, "os.remove": 1, "os.rmdir": 1, "os.mkdir": 1, "os.link": 2, "os.chmod": 1, "os.utime": 1,
-    "os.listdir": 1, "os.scandir": 1, "os.symlink": 2,
+    "os.listdir": 1, "os.scandir": 1, "os.symlink": 2, "os.truncate": 1,
 }  # fmt: skip
+_FUNCTIONS = ("write", "pwrite", "read", "pread", "preadv", "fsync")
+_SPEC = """\
+apiVersion: ocibuild/v1
+layers:
+  - {name: a, files: [{text: a, to: /a}]}
+  - {name: b, files: [{text: b, to: /b}], compression: zstd}
+"""
+
+
+class Operation(NamedTuple):
+    """What was done to which files."""
+
+    event: str
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +56,6 @@ class Job:
 
     arguments: Sequence[str]
     cwd: str
-    env: Mapping[str, str] = field(default_factory=dict)
     kill_after: float | None = None
     kill_at: int | None = None
     fail_at: int | None = None
@@ -51,14 +64,14 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
+class Run:
     """How a run ended: its exit code (-9: killed), its time in seconds, what it said, the operations that it began."""
 
     status: int
     seconds: float
     stdout: str
     stderr: str
-    operations: tuple[str, ...]
+    operations: tuple[Operation, ...]
 
     @property
     def was_killed(self) -> bool:
@@ -90,13 +103,14 @@ class Mortal:
     def __exit__(self, *_: object) -> None:
         self._process.communicate(timeout=60)
 
-    def __call__(self, job: Job) -> Death:
+    def __call__(self, job: Job) -> Run:
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps(asdict(job)) + "\n")
         self._process.stdin.flush()
         facts = json.loads(self._process.stdout.readline())
-        return Death(**{**facts, "operations": tuple(facts["operations"])})
+        operations = tuple(Operation(event, tuple(paths)) for event, paths in facts.pop("operations"))
+        return Run(**facts, operations=operations)
 
 
 class _Saboteur:
@@ -106,24 +120,26 @@ class _Saboteur:
         self._job, self._record = job, record
         self._lock = threading.Lock()
         self._count = 0
-        self._is_busy = threading.local()
+        self._write = os.write
 
     def install(self) -> None:
-        sys.addaudithook(self._audit)
-        for name in ("write", "pwrite", "read", "pread", "preadv", "fsync"):
+        for name in _FUNCTIONS:
             setattr(os, name, self._counting(name, getattr(os, name)))
+        sys.addaudithook(self._audit)
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event in _EVENTS and any(self._is_ours(path) for path in arguments[: _EVENTS[event]]):
-            paths = arguments[: _EVENTS[event]]
-            self._operation(f"{event} {paths}", *(path for path in paths if isinstance(path, str | bytes)))
+        if event not in _EVENTS:
+            return
+        paths = [self._path(argument) for argument in arguments[: _EVENTS[event]]]
+        if any(paths):
+            self._count_operation(event, paths)
 
     def _counting(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def counted(handle: int, *arguments: Any) -> Any:
-            path = self._path_of(handle)
+            path = self._path(handle)
             if path is not None:
                 try:
-                    self._operation(f"{name} {path}")
+                    self._count_operation(name, [path])
                 except OSError:
                     if name == "write":  # a disk that is full takes what still fits
                         function(handle, arguments[0][: len(arguments[0]) // 2])
@@ -132,33 +148,30 @@ class _Saboteur:
 
         return counted
 
-    def _path_of(self, handle: int) -> str | None:
-        mode = os.fstat(handle).st_mode
-        path = os.readlink(f"/proc/self/fd/{handle}")
-        return path if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and self._is_ours(path) else None
+    def _path(self, argument: object) -> str | None:
+        """The path of a file or directory below the job's, from there; it may be open. None for all else that can be."""
+        if isinstance(argument, int):
+            mode = os.fstat(argument).st_mode
+            is_file = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+            argument = os.readlink(f"/proc/self/fd/{argument}") if is_file else None
+        if not isinstance(argument, str | bytes | os.PathLike):
+            return None
+        path = os.fsdecode(argument).removeprefix(f"{self._job.cwd}/")
+        return None if path.startswith("/") else path
 
-    def _is_ours(self, path: object) -> bool:
-        if isinstance(path, int):
-            return self._path_of(path) is not None
-        text = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
-        return text.startswith(self._job.cwd) or not text.startswith("/")
-
-    def _operation(self, said: str, *paths: str | bytes) -> None:
+    def _count_operation(self, event: str, paths: Sequence[str | None]) -> None:
         with self._lock:
             self._count += 1
             number = self._count
-            _write(self._record, f"{said}\n".encode())
+            self._write(self._record, json.dumps([event, [path for path in paths if path]]).encode() + b"\n")
         if number == self._job.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
         if number == self._job.fail_at:
-            raise OSError(self._job.errno, os.strerror(self._job.errno), *paths[:1])
+            raise OSError(self._job.errno, os.strerror(self._job.errno), paths[0])
 
 
-_write = os.write
-
-
-def _die(job: Job) -> Death:
-    """Fork for a job and wait for its end."""
+def _run(job: Job) -> dict[str, Any]:
+    """Fork for a job and wait for its end; the facts of a `Run`."""
     out, err, record = (os.memfd_create(name) for name in ("out", "err", "operations"))
     since = time.monotonic()
     child = os.fork()
@@ -170,8 +183,14 @@ def _die(job: Job) -> Death:
     _, status = os.waitpid(child, 0)
     seconds = time.monotonic() - since
     os.close(handle)
-    texts = [_content(each) for each in (out, err, record)]
-    return Death(os.waitstatus_to_exitcode(status), seconds, texts[0], texts[1], tuple(texts[2].splitlines()))
+    operations = [json.loads(line) for line in _content(record).splitlines()]
+    return {
+        "status": os.waitstatus_to_exitcode(status),
+        "seconds": seconds,
+        "stdout": _content(out),
+        "stderr": _content(err),
+        "operations": operations,
+    }
 
 
 def _content(handle: int) -> str:
@@ -188,58 +207,40 @@ def _live(job: Job, out: int, err: int, record: int) -> None:
         os.dup2(out, 1)
         os.dup2(err, 2)
         os.chdir(job.cwd)
-        os.environ.update({"HOME": job.cwd, **job.env})
-        from ocibuild.cli.app import run
-
+        os.environ["HOME"] = job.cwd
         if job.user is not None:
             os.setgroups([])
             os.setgid(job.user)
             os.setuid(job.user)
+        from ocibuild.cli.app import run
+
         _Saboteur(job, record).install()
         code = run(list(job.arguments))
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
-        with contextlib.suppress(OSError):
-            _write(record, b"")
         os._exit(code)
 
 
-def _silently(arguments: list[str]) -> None:
+def _import_all() -> None:
+    """All that a run imports, so that no child does it or meets a fault in it; another user might not even read it."""
     from ocibuild.cli.app import run
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        assert run(arguments) == 0
-
-
-def _serve() -> None:
-    for module in ("api", "cli.commands.build", "cli.commands.push", "cli.commands.pull", "registry.client"):
+    for module in ("cli.commands.push", "cli.commands.pull", "registry.client", "registry.transport"):
         __import__(f"ocibuild.{module}")
-    import deflate  # noqa: F401 - imported here once, and not in every child
-    import httpx  # noqa: F401
-    import jinja2  # noqa: F401
-    import zstandard  # noqa: F401
+    with tempfile.TemporaryDirectory() as directory, redirect_stdout(StringIO()):
+        spec = Path(directory, "ocibuild.yaml")
+        spec.write_text(_SPEC)
+        for kind in ("oci", "oci-archive", "docker-archive"):
+            assert run(["build", "-q", "--no-cache", "-f", str(spec), "-o", f"{kind}:{directory}/{kind}"]) == 0
+        assert run(["copy", "-q", f"oci:{directory}/oci", f"oci:{directory}/copied"]) == 0
 
-    with tempfile.TemporaryDirectory() as directory:  # a first build imports the rest, which another user may not read
-        (Path(directory) / "ocibuild.yaml").write_text(
-            "apiVersion: ocibuild/v1\nlayers: [{name: a, files: [{text: a, to: /a}]}]\n"
-        )
-        for output in ("oci:out", "oci-archive:out.tar", "docker-archive:out.tar"):
-            _silently(
-                [
-                    "build",
-                    "-q",
-                    "--no-cache",
-                    "-f",
-                    f"{directory}/ocibuild.yaml",
-                    "-o",
-                    output.replace(":", f":{directory}/"),
-                ]
-            )
+
+def main() -> None:
+    _import_all()
     for line in sys.stdin:
-        death = _die(Job(**json.loads(line)))
-        print(json.dumps(asdict(death)), flush=True)
+        print(json.dumps(_run(Job(**json.loads(line)))), flush=True)
 
 
 if __name__ == "__main__":
-    _serve()
+    main()
