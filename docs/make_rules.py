@@ -13,8 +13,9 @@ _HEAD = """# Rules
 
 What `ocibuild lint`, `verify` and `push` check. This file is made by `docs/make_rules.py`; `ocibuild rules RULE` says the same.
 
-An error fails the command, a warning does so with `--strict`. To let a finding pass, write a comment on its line or above it,
-`# ocibuild: ignore[RULE] reason`, or put `{rule: RULE, reason: ..., expires: 2030-12-31}` under `waivers` in the spec.
+An error fails the command, a warning does so with `--strict`. To let a finding of `lint` pass, write a comment on its line or
+above it, `# ocibuild: ignore[RULE] reason`; in a Dockerfile it can only stand above. To let all of a rule pass, at a push too, put
+`{rule: RULE, reason: ..., expires: 2030-12-31}` under `waivers` in the spec.
 """
 
 

@@ -6,6 +6,10 @@ from typing import Any
 
 from ocibuild.checks import (
     features,
+    image_annotations,
+    image_contents,
+    image_documents,
+    image_layers,
     image_rules,
     label_keys,
     label_licenses,
@@ -38,6 +42,10 @@ RULES: tuple[Rule[Any], ...] = (
     *spec_layers.RULES,
     *features.RULES,
     *image_rules.RULES,
+    *image_documents.RULES,
+    *image_annotations.RULES,
+    *image_contents.RULES,
+    *image_layers.RULES,
     *waivers.RULES,
 )
 
