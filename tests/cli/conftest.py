@@ -36,7 +36,7 @@ class Cli(Protocol):
 def nothing_of_the_tester(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of whoever runs the tests changes what they see."""
     for name in list(os.environ):
-        if name.startswith(("OCIBUILD_", "CI_", "GITHUB_", "XDG_", "DOCKER_")) or name in (
+        if name.startswith(("OCIBUILD_", "CI_", "GITHUB_", "GITLAB_", "XDG_", "DOCKER_")) or name in (
             "CI",
             "NO_COLOR",
             "FORCE_COLOR",
