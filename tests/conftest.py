@@ -20,7 +20,7 @@ from tests.peers.tls_proxy import TlsRegistry, tls_proxy
 
 Server = TypeVar("Server")
 
-pytest_plugins = ["tests.fake_registry.fixtures"]
+pytest_plugins = ["tests.fake_registry.fixtures", "tests.docs.fixtures"]
 
 LARGE_INPUTS = {"python_packages", "javascript_packages", "debian_root"}
 

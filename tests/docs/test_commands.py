@@ -1,15 +1,14 @@
-"""Every command line of README, docs and examples runs, and prints what is shown; or it says what it needs."""
+"""Every command line of README and docs runs, and prints what is shown; or it says what it needs. Those of examples: tests/examples."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from ocibuild.cli.starter import starter_spec
 from tests.cli.program import ROOT
-from tests.docs.markdown import Command, File, steps
+from tests.docs.markdown import Command, steps
 from tests.docs.pages import EXAMPLE_PAGES, PAGES
 from tests.docs.sandbox import Sandbox, git_project
 
@@ -28,25 +27,12 @@ PROJECT = {
 }
 
 
-def run(sandbox: Sandbox, page: Path) -> None:
-    sandbox.follow([step for step in steps(page.read_text("utf-8")) if isinstance(step, File) or step.needs is None])
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_of_pages(sandbox: Sandbox, page: Path) -> None:
     text = page.read_text("utf-8")
     begins_empty = any(isinstance(step, Command) and step.text.startswith("ocibuild init") for step in steps(text))
     git_project(sandbox.project, PROJECT if begins_empty else {**PROJECT, "ocibuild.yaml": starter_spec()})
-    run(sandbox, page)
-
-
-@pytest.mark.parametrize("page", EXAMPLE_PAGES, ids=lambda page: page.parent.name)
-def test_commands_of_examples(sandbox: Sandbox, page: Path) -> None:
-    left_out = shutil.ignore_patterns(".ocibuild", "__pycache__")
-    shutil.copytree(ROOT / "schemas", sandbox.project.parent / "schemas")
-    shutil.copytree(page.parent, sandbox.project, ignore=left_out, dirs_exist_ok=True)
-    git_project(sandbox.project, {".gitignore": ".ocibuild/\n"})
-    run(sandbox, page)
+    sandbox.follow(steps(text))
 
 
 @pytest.mark.parametrize("page", [*PAGES, *EXAMPLE_PAGES], ids=lambda page: str(page.relative_to(ROOT)))

@@ -18,6 +18,7 @@ BASES = (
     "docker.io/library/python:3.13-slim",
     "docker.io/library/node:22-slim",
     "docker.io/library/eclipse-temurin:21-jre",
+    "public.ecr.aws/lambda/python:3.13",
     "ghcr.io/octocat/base:1",
 )
 _BASE = """\

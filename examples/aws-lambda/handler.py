@@ -1,0 +1,2 @@
+def handle(*_: object) -> str:
+    return "hello"

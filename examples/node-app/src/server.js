@@ -1,0 +1,3 @@
+const left = require("left");
+
+require("http").createServer((_, answer) => answer.end(left("hello\n"))).listen(3000);
