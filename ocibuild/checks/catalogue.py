@@ -24,7 +24,7 @@ from ocibuild.checks import (
     spec_names,
     waivers,
 )
-from ocibuild.checks.rule import Rule, Scope
+from ocibuild.checks.rule import Rule, Scope, hint_for
 from ocibuild.errors import UsageError
 
 RULES: tuple[Rule[Any], ...] = (
@@ -60,8 +60,4 @@ def rule_named(name: str) -> Rule[Any]:
     for rule in RULES:
         if rule.id == name:
             return rule
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, [rule.id for rule in RULES], 1)
-    hint = f"did you mean `{near[0]}`?" if near else "`ocibuild rules` lists them"
-    raise UsageError(f"there is no rule {name!r}", hint=hint)
+    raise UsageError(f"there is no rule {name!r}", hint=hint_for(name, [rule.id for rule in RULES]))

@@ -55,16 +55,17 @@ def _reserved_namespace(labels: LabelSet) -> Iterator[Fault]:
 
 
 def _key_form(labels: LabelSet) -> Iterator[Fault]:
-    """A key with characters that keys should not have, such as blanks, quotes or `=`.
+    """A key with characters that keys should not have, such as blanks, quotes or `=`, or with a dot at its end.
 
     Why: filters such as `docker ps --filter label=KEY=VALUE` and label selectors cannot name it. Mostly quotes went astray.
     Source: OCI image-spec, annotations.md, "Rules"; Docker documentation, Docker object labels, "Guidelines".
     Mend: use letters, digits, `.`, `-`, `_` and `/`, with a letter or a digit at both ends.
     """
     for entry in labels.entries:
-        if not _KEY.fullmatch(entry.key) and entry.key:
-            message = f"{entry.key[:80]!r} has characters that the key of a label should not have"
-            yield Fault(message, entry.at_key, "use letters, digits, `.`, `-`, `_` and `/`")
+        if not _KEY.fullmatch(entry.key):
+            message = f"{entry.key[:80]!r} is not of the form that keys of labels have"
+            hint = "use letters, digits, `.`, `-`, `_` and `/`, and a letter or a digit at both ends"
+            yield Fault(message, entry.at_key, hint)
 
 
 def _repeated(labels: LabelSet) -> Iterator[Fault]:

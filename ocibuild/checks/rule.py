@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -57,6 +57,16 @@ class Rule(Generic[Subject]):
         """What the rule has against `subject`."""
         for fault in self.check(subject):
             yield Finding(self.id, fault.message, fault.place, fault.hint, self.severity)
+
+
+def hint_for(name: str, known: Collection[str]) -> str:
+    """What to write instead of the id of a rule that there is not."""
+    from difflib import get_close_matches
+
+    if name.startswith("spec-"):
+        return "it says that the spec is not of the form that `ocibuild schema` describes, and has to be mended"
+    near = get_close_matches(name, known, 1)
+    return f"did you mean `{near[0]}`?" if near else "`ocibuild rules` lists them"
 
 
 def judge(rules: Iterable[Rule[Any]], subject: object) -> tuple[Finding, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from ocibuild.checks.rule import Fault, Rule, Scope
+from ocibuild.checks.rule import Fault, Rule, Scope, hint_for
 from ocibuild.findings import Finding, Place, Severity
 from ocibuild.policy import Waiver
 
@@ -94,11 +94,7 @@ def _unknown_rule(use: WaiverUse) -> Iterator[Fault]:
     Mend: write the id that the finding shows in brackets.
     """
     if use.waiver.rule not in use.known:
-        from difflib import get_close_matches
-
-        near = get_close_matches(use.waiver.rule, list(use.known), 1)
-        hint = f"did you mean `{near[0]}`?" if near else "`ocibuild rules` lists them"
-        yield Fault(f"there is no rule `{use.waiver.rule}`", use.waiver.place, hint)
+        yield Fault(f"there is no rule `{use.waiver.rule}`", use.waiver.place, hint_for(use.waiver.rule, use.known))
 
 
 def _no_reason(use: WaiverUse) -> Iterator[Fault]:

@@ -124,12 +124,14 @@ def test_a_file_without_a_stage_has_no_labels(text: str) -> None:
         ("LABEL a = b", "'a' has no `=` right behind it"),
         ("LABEL a= b", "'b' has no `=`"),
         ("LABEL", "LABEL names no value"),
+        ('LABEL ""=b', "its key is empty"),
+        ("ARG e=\nLABEL a=b $e=c", "its key is empty"),
     ],
 )
 def test_what_the_builder_refuses_is_a_fault_at_its_place(text: str, problem: str) -> None:
     (fault,) = read("FROM scratch\n" + text).broken
     assert problem in fault.message
-    assert fault.place.line == 2
+    assert fault.place.line == 2 + text.count("\n")
 
 
 def test_places_are_those_of_the_text() -> None:

@@ -77,6 +77,11 @@ def test_ids_are_unique() -> None:
 
 
 def test_an_unknown_rule_is_told_the_nearest() -> None:
-    with pytest.raises(UsageError) as caught:
-        rule_named("source-mising")
-    assert caught.value.hint == "did you mean `source-missing`?"
+    for name, hint in {
+        "source-mising": "did you mean `source-missing`?",
+        "spec-x": "it says that the spec is not of the form that `ocibuild schema` describes, and has to be mended",
+        "zzz": "`ocibuild rules` lists them",
+    }.items():
+        with pytest.raises(UsageError) as caught:
+            rule_named(name)
+        assert caught.value.hint == hint

@@ -108,7 +108,9 @@ def _take(instruction: Instruction, file: Dockerfile, stage: _Stage) -> None:
             stage.broken += _fault(instruction, file, key, f"{key.chars!r} has no `=` right behind it")
             continue
         name, meant = expand(key.chars, file.escape, variables), expand(value.chars, file.escape, variables)
-        if name is not None and instruction.name == "ENV":
+        if name == "":
+            stage.broken += _fault(instruction, file, key, "its key is empty")
+        elif name is not None and instruction.name == "ENV":
             stage.environment[name] = meant
         elif name is not None:
             place, line = file.place, instruction.line
