@@ -35,11 +35,14 @@ def _tar_cut_short(content: ContentUnderCheck) -> Iterator[Fault]:
 def _tar_without_end(content: ContentUnderCheck) -> Iterator[Fault]:
     """The tar of a layer has no mark at its end, two blocks of zeros.
 
-    Why: it cannot be told from one that was cut between two files. Runtimes take it nevertheless.
+    Why: it cannot be told from one that was cut between two files. Runtimes take it nevertheless, and umoci 0.4 writes it so.
     Source: POSIX.1-2001, pax, "ustar Interchange Format": two blocks of zeros end the archive.
     Mend: close the archive with a writer that ends it.
     """
-    yield from _defects(content, TarDefect.NO_END, "close the archive with a writer that ends it")
+    for reading in content.readings.values():
+        if reading.stopped is not None and reading.stopped[0] is TarDefect.NO_END:
+            message = f"{reading.subject} has no mark at the end of its tar"
+            yield Fault(message, content.place, "close the archive with a writer that ends it")
 
 
 def _tar_goes_on(content: ContentUnderCheck) -> Iterator[Fault]:

@@ -148,7 +148,9 @@ class _Plain:
         for chunk in self._chunks:
             self.size += len(chunk)
             if self.size > self._most:
-                raise _BombError(f"{self.subject} unpacks to more than {self._most:,} bytes")
+                raise _BombError(
+                    f"{self.subject} unpacks to more than {self._most:,} bytes, and is not read any further"
+                )
             for hasher in self._hashers.values():
                 hasher.update(chunk)
             yield chunk

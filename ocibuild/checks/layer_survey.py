@@ -63,7 +63,7 @@ class LayerSurvey:
         self.members += 1
         self.name_bytes += len(member.path) + len(member.link)
         path = _normal(member.path)
-        if member.path.startswith(b"/"):
+        if path and member.path.startswith(b"/"):
             self._saw(Oddity.ABSOLUTE, member.path)
         if reason := _invalid(path, member.kind):
             self._saw(Oddity.INVALID, member.path, reason)
