@@ -74,7 +74,8 @@ def _commit_all(directory: Path) -> None:
 
 
 def test_a_bad_label_fails_the_commit_and_the_mended_one_passes(hooks: Path, run: Run, tmp_path: Path) -> None:
-    write_tree(tmp_path, {"app/ocibuild.yaml": SPEC, "Dockerfile": DOCKERFILE, "other.yaml": "a: [", "README": ""})
+    write_tree(tmp_path, {"app/ocibuild.yaml": SPEC, "Dockerfile": DOCKERFILE, "other.yaml": "a: [", "README": "",
+                          "Dockerfile.j2": "FROM {{ base }}"})  # fmt: skip
     _commit_all(tmp_path)
     failed = run("try-repo", str(hooks), "--all-files", cwd=tmp_path)
     if "pip" in failed.stderr or "An unexpected error has occurred" in failed.stdout + failed.stderr:
@@ -84,6 +85,7 @@ def test_a_bad_label_fails_the_commit_and_the_mended_one_passes(hooks: Path, run
     assert "app/ocibuild.yaml:3:11: error: " in failed.stdout
     assert "Dockerfile:3:41: error: " in failed.stdout
     assert "other.yaml" not in failed.stdout
+    assert "Dockerfile.j2" not in failed.stdout
 
     write_tree(tmp_path, {"app/ocibuild.yaml": SPEC.replace("OWNER", "octocat")})
     write_tree(tmp_path, {"Dockerfile": DOCKERFILE.replace("Apache 2.0", "Apache-2.0")})
