@@ -151,7 +151,7 @@ source_options = together(
 file_options = together(
     source_options,
     option("-t", "--tag", "tags", multiple=True, metavar="TAG",
-           help="A tag, or HOST/REPOSITORY:TAG, in place of the spec's; may be repeated."),
+           help="A tag, a tag rule, or HOST/REPOSITORY:TAG, in place of the spec's; may be repeated."),
 )  # fmt: skip
 content_options = together(
     option("--platform", "platforms", multiple=True, metavar="OS/ARCH[/VARIANT]",

@@ -39,8 +39,8 @@ from ocibuild.tagging import TagMaker
 class Overrides:
     """What the command line says instead of the spec.
 
-    `sets` gives variables their values. `platforms` and `tags` replace the spec's (a tag may be a full reference, which
-    replaces `image` too). `labels` and `annotations` (level, key, value) are laid on top.
+    `sets` gives variables their values. `platforms` and `tags` replace the spec's (a tag may be a rule, or a full reference,
+    which replaces `image` too). `labels` and `annotations` (level, key, value) are laid on top.
     """
 
     sets: Mapping[str, str] = field(default_factory=dict)

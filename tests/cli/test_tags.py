@@ -188,6 +188,20 @@ def test_what_is_built_and_pushed_has_the_tags_of_the_rules(
     assert set(fake_registry.tags("team/app")) == {"2.0", "2.0.0", "latest"}
 
 
+def test_a_release_takes_over_the_layers_of_the_one_before(
+    cli: Cli, released: Checkout, fake_registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spec = released.directory / "ocibuild.yaml"
+    spec.write_text(spec.read_text().replace("registry.example", fake_registry.host))
+    outcomes = []
+    for number in ("1", "2"):  # on two runners, which share nothing
+        run_of(monkeypatch, released.directory, "push", f"refs/tags/v{number}.0.0")
+        place = tmp_path / number
+        done = cli("build", "--push", "-o", f"oci:{place / 'layout'}", "--cache-dir", place / "cache")
+        outcomes += [line.split()[-2] for line in done.stderr.splitlines() if line.startswith("layer ")]
+    assert outcomes == ["built", "published"]
+
+
 def test_tag_options_decide_before_rules(cli: Cli, released: Checkout) -> None:
     assert cli("tags", "-t", "mine").stdout == "mine\n"
     assert cli("tags", "-t", "type=sha,prefix=,format=long").stdout.strip() == released("rev-parse", "HEAD")

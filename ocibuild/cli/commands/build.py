@@ -147,5 +147,7 @@ def _reuse(options: dict[str, Any], wanted: Sequence[Plan]) -> api.Reuse | None:
     if options["no_cache"]:
         return None
     named = tuple(parse_location(text) for text in options["cache_from"])
-    at_target = tuple(RegistryLocation(plan.references[0]) for plan in wanted if plan.references)
+    # The first tag of a release is new; what was there before has the last one, `latest`.
+    likely = (name for plan in wanted for name in plan.references[:1] + plan.references[-1:])
+    at_target = tuple(map(RegistryLocation, dict.fromkeys(likely)))
     return api.Reuse(options["cache_dir"] or api.cache_directory(), named + (at_target if options["push"] else ()))
