@@ -37,6 +37,8 @@ _HINTS = {
     errno.EIO: "the disk reports a fault: choose another one",
     errno.ENOTDIR: "a part of that path is a file: choose another place",
     errno.EISDIR: "a directory stands there: choose another name",
+    errno.EFBIG: "a file may not be that large there: raise the limit (`ulimit -f`), or choose another disk",
+    errno.EMFILE: "raise the number of files that may be open (`ulimit -n`), or work with fewer `--jobs`",
 }
 
 

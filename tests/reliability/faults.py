@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import shutil
 import tempfile
 import time
@@ -33,8 +34,8 @@ WAYS: dict[str, tuple[str, ...]] = {
     "copy oci": (*_COPY, "oci:out"),
     "copy oci-archive": (*_COPY, "oci-archive:out.tar"),
 }
-# What a directory that is removed level by level has in it.
-_TIDIED = {"layout", "blobs", "sha256"}
+# A working directory, and what is in it, as they are removed level by level.
+_TIDIED = re.compile(r"\.ocibuild-work-\w+|layout|blobs|sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Trial:
             return {0}  # it is for speed
         if any(path == "ocibuild.yaml" for path in paths):
             return {2}  # a spec that cannot be read is a finding
-        if event in ("os.remove", "os.rmdir") or _TIDIED.issuperset(paths):
+        if event in ("os.remove", "os.rmdir") or all(map(_TIDIED.fullmatch, paths)):
             return {0, 3}  # what cannot be removed stays until the next run
         if event in ("os.scandir", "os.mkdir") or any(path.endswith(".lock") for path in paths):
             # Looking for what others left, making what is there already, trying again; sources are listed by this too.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import select
 import signal
 import stat
@@ -20,9 +21,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -52,7 +53,7 @@ class Operation(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Job:
     """One run. At most one of `kill_after` (seconds), `kill_at` and `fail_at` (numbers of operations) is given.
-    `user` is who runs it, where that is not the present user."""
+    `user` is who runs it, where that is not the present user; `limits` has soft limits by their names (RLIMIT_...)."""
 
     arguments: Sequence[str]
     cwd: str
@@ -61,6 +62,7 @@ class Job:
     fail_at: int | None = None
     errno: int = 0
     user: int | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +214,9 @@ def _live(job: Job, out: int, err: int, record: int) -> None:
             os.setgroups([])
             os.setgid(job.user)
             os.setuid(job.user)
+        for name, limit in job.limits.items():
+            number = getattr(resource, name)
+            resource.setrlimit(number, (limit, resource.getrlimit(number)[1]))
         from ocibuild.cli.app import run
 
         _Saboteur(job, record).install()

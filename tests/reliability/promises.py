@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,8 +22,11 @@ class Holdings:
 
 
 def holdings(layout: Path) -> Holdings:
-    """What `layout` holds; nothing where it was not made yet. AssertionError unless all that it names is whole."""
-    blobs = frozenset(path.name for path in (layout / "blobs").glob("*/*") if not is_temporary(path))
+    """What `layout` holds; nothing where it was not made yet. AssertionError unless all that it has and names is whole."""
+    files = [path for path in (layout / "blobs").glob("*/*") if not is_temporary(path)]
+    for file in files:
+        assert hashlib.new(file.parent.name, file.read_bytes()).hexdigest() == file.name
+    blobs = frozenset(file.name for file in files)
     if not (layout / "oci-layout").exists():
         return Holdings({}, blobs)
     read_layout(layout)

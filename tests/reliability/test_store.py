@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,14 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import TIMEOUT, command, environment, ocibuild, succeed
+from tests.cli.program import TIMEOUT, command, environment, succeed
 from tests.oracles.layouts import read_layout
 from tests.peers.programs import call, require_root
-from tests.reliability.mortal import Job, Mortal
+from tests.reliability.mortal import Job, Mortal, Run
 from tests.reliability.projects import write_project
 from tests.reliability.promises import holdings, leftovers
+from tests.reliability.serving import serving
 
-SEVERAL = 6
+SEVERAL = 4
+BUILD = ("build", "-q", "--cache-dir", "cache", "-o")
 
 
 @pytest.fixture
@@ -28,10 +29,10 @@ def project(tmp_path: Path) -> Path:
 
 
 def at_once(project: Path, *ways: tuple[str, ...]) -> list[str]:
-    """Builds at the same time, one for each way; their digests. All must succeed."""
+    """Runs at the same time, one for each way; their digests. All must succeed."""
     processes = [
         subprocess.Popen(
-            command("build", "-q", "--cache-dir", "cache", *way),
+            command(*way),
             cwd=project,
             env=environment(project),
             stdout=subprocess.PIPE,
@@ -48,7 +49,7 @@ def at_once(project: Path, *ways: tuple[str, ...]) -> list[str]:
 def test_several_processes_share_a_layout_and_a_cache(project: Path) -> None:
     alone = succeed("build", "-q", "--no-cache", "-o", "oci:alone", cwd=project).digest
     for _ in ("cold", "warm"):
-        assert at_once(project, *([("-o", "oci:out", "-t", f"t{n}") for n in range(SEVERAL)])) == [alone] * SEVERAL
+        assert at_once(project, *((*BUILD, "oci:out", "-t", f"t{n}") for n in range(SEVERAL))) == [alone] * SEVERAL
         assert {tag for _, tag in holdings(project / "out").names} == {f"t{n}" for n in range(SEVERAL)}
     assert leftovers(project) == []
 
@@ -59,7 +60,7 @@ def test_several_processes_fill_a_cache_while_it_is_emptied(project: Path) -> No
         ["bash", "-c", prune], cwd=project, env=environment(project), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as pruning:
         try:
-            digests = at_once(project, *(("-o", f"oci:out{n}") for n in range(SEVERAL)))
+            digests = at_once(project, *((*BUILD, f"oci:out{n}") for n in range(SEVERAL)))
         finally:
             pruning.kill()
     assert len(set(digests)) == 1
@@ -69,13 +70,27 @@ def test_several_processes_fill_a_cache_while_it_is_emptied(project: Path) -> No
 
 @pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])
 def test_of_several_archives_under_one_name_one_stays_and_it_is_whole(project: Path, kind: str) -> None:
-    ways = [("-o", f"{kind}:out.tar", "--platform", "linux/amd64", "--label", f"n={n}") for n in range(SEVERAL)]
+    ways = [(*BUILD, f"{kind}:out.tar", "--platform", "linux/amd64", "--label", f"n={n}") for n in range(SEVERAL)]
     digests = at_once(project, *ways)
     listed = succeed("inspect", "--json", f"{kind}:out.tar", cwd=project).json
     assert listed
     assert len(set(digests)) == SEVERAL
     succeed("copy", f"{kind}:out.tar", "oci:copied", cwd=project)
     assert len(read_layout(project / "copied")) >= 1
+    assert leftovers(project) == []
+
+
+def test_several_processes_push_to_a_server_while_others_build_into_its_layout(project: Path) -> None:
+    digest = succeed("build", "-q", "-o", "oci:built", cwd=project).digest
+    with serving(project / "out") as server:
+        pushes = [("push", "-q", "-o", "oci:built", f"{server.host}/team/app:p{n}") for n in range(SEVERAL)]
+        builds = [(*BUILD, "oci:out", "-t", f"b{n}") for n in range(2)]
+        assert at_once(project, *pushes, *builds) == [digest] * (SEVERAL + 2)
+        named = holdings(project / "out").names
+        listed = succeed("ls", f"{server.host}/team/app", cwd=project).stdout.split()
+    assert {tag for _, tag in named} == {"p0", "p1", "p2", "p3", "b0", "b1"}
+    assert set(named.values()) == {digest}
+    assert set(listed) >= {"p0", "p1", "p2", "p3"}
     assert leftovers(project) == []
 
 
@@ -90,29 +105,27 @@ def small_disk(place: Path, options: str) -> Iterator[Path]:
         call("umount", place)
 
 
-def test_a_disk_that_is_read_only_is_named_and_can_be_read_from(project: Path, tmp_path: Path) -> None:
+def test_a_disk_that_is_read_only_is_named_and_can_be_read_from(project: Path, tmp_path: Path, mortal: Mortal) -> None:
+    def run(*arguments: str) -> Run:
+        return mortal(Job(arguments, str(project)))
+
+    build = ("build", "-q", "--platform", "linux/amd64", "-o")
     with small_disk(tmp_path / "disk", "size=32m") as disk:
-        digest = succeed("build", "-q", "-o", f"oci:{disk}/out", "--no-cache", cwd=project).digest
+        digest = run(*build, f"oci:{disk}/out", "--no-cache").digest
         call("mount", "-o", "remount,ro", disk)
-        for output in (
-            f"oci:{disk}/out",
-            f"oci:{disk}/new",
-            f"oci-archive:{disk}/new.tar",
-            f"docker-archive:{disk}/new.tar",
-        ):
-            done = ocibuild("build", "-q", "--platform", "linux/amd64", "-o", output, "--label", "a=b", cwd=project)
-            assert (done.status, done.stdout) == (3, "")
-            assert "Read-only file system" in done.stderr
-            assert f"  at: {disk}" in done.stderr
-            assert "hint: that file system is read-only" in done.stderr
-        assert succeed("digest", f"oci:{disk}/out:1", cwd=project).stdout.strip().endswith(digest)
-        succeed("copy", f"oci:{disk}/out:1", "oci:copied", cwd=project)
+        for output in ("oci:{}/out", "oci:{}/new", "oci-archive:{}/new.tar", "docker-archive:{}/new.tar"):
+            failed = run(*build, output.format(disk), "--label", "a=b")
+            assert (failed.status, failed.stdout) == (3, "")
+            assert "Read-only file system" in failed.stderr
+            assert f"  at: {disk}" in failed.stderr
+            assert "hint: that file system is read-only" in failed.stderr
+        assert run("digest", f"oci:{disk}/out:1").stdout.strip().endswith(digest)
+        assert run("copy", f"oci:{disk}/out:1", "oci:copied").status == 0
         # The cache is for speed: one that cannot be written is no reason to fail.
-        done = succeed("build", "-q", "-o", "oci:elsewhere", "--cache-dir", disk / "cache", cwd=project)
-        assert done.digest == digest
+        assert run(*build, "oci:elsewhere", "--cache-dir", f"{disk}/cache").digest == digest
 
 
-def test_a_directory_of_somebody_else_is_named(project: Path, tmp_path: Path, mortal: Mortal) -> None:
+def test_a_directory_of_somebody_else_is_named(project: Path, mortal: Mortal) -> None:
     require_root()
     # Not among pytest's directories, which it keeps closed to all but their owner.
     place = Path(f"/dev/shm/ocibuild-{os.getpid()}")
@@ -120,23 +133,21 @@ def test_a_directory_of_somebody_else_is_named(project: Path, tmp_path: Path, mo
     try:
         (place / "out").mkdir(mode=0o755)
         for output in ("oci:out", "oci:out/new", "oci-archive:out/new.tar"):
-            death = mortal(Job(["build", "-q", "-o", output, "--no-cache"], str(place), user=12345))
-            assert death.status == 3, death
-            assert "Permission denied" in death.stderr
-            assert "  at: " in death.stderr
-            assert "out" in death.stderr
-            assert "change the permissions there" in death.stderr
+            failed = mortal(Job(["build", "-q", "-o", output, "--no-cache"], str(place), user=12345))
+            assert failed.status == 3, failed
+            assert "Permission denied\n  at: out" in failed.stderr
+            assert "hint: change the permissions there" in failed.stderr
         assert list((place / "out").iterdir()) == []
         assert mortal(Job(["build", "-q", "-o", "oci:out", "--no-cache"], str(place))).status == 0
-        death = mortal(Job(["digest", "oci:out:1"], str(place), user=12345))
-        assert death.status == 0, death
+        read = mortal(Job(["digest", "oci:out:1"], str(place), user=12345))
+        assert read.status == 0, read
     finally:
         shutil.rmtree(place)
 
 
 @pytest.mark.parametrize("place", ["/dev/full/cache", "/proc/nowhere", "nowhere/\udcff"])
-def test_a_cache_that_cannot_be_is_no_reason_to_fail(project: Path, place: str) -> None:
-    succeed("build", "-q", "-o", "oci:out", "--cache-dir", place, cwd=project)
+def test_a_cache_that_cannot_be_is_no_reason_to_fail(project: Path, mortal: Mortal, place: str) -> None:
+    assert mortal(Job(["build", "-q", "-o", "oci:out", "--cache-dir", place], str(project))).status == 0
     assert read_layout(project / "out")
 
 
@@ -150,30 +161,26 @@ def test_an_output_that_is_full_is_an_error(project: Path) -> None:
     assert done.stderr == "error: No space left on device\n  at: the standard output\n"
 
 
-def test_few_files_may_be_open_at_once(project: Path) -> None:
+@pytest.mark.parametrize("limit", [256, 40, 16, 12])
+def test_few_files_may_be_open_at_once(project: Path, mortal: Mortal, limit: int) -> None:
     """A limit that a build keeps to, or says that it cannot."""
-    for limit in (256, 40, 16, 12):
-        line = f"ulimit -n {limit}; exec {' '.join(command('build', '-q', '-j', '8', '-o', f'oci:out{limit}', '--no-cache'))}"
-        done = subprocess.run(
-            ["bash", "-c", line], cwd=project, env=environment(project), capture_output=True, text=True, timeout=TIMEOUT, check=False
-        )  # fmt: skip
-        assert "Traceback" not in done.stderr
-        assert done.returncode in ((0,) if limit > 100 else (0, 3)), done.stderr
-        if done.returncode:
-            assert "Too many open files" in done.stderr
-        else:
-            assert read_layout(project / f"out{limit}")
+    arguments = ["build", "-q", "-j", "8", "-o", "oci:out", "--no-cache"]
+    run = mortal(Job(arguments, str(project), limits={"RLIMIT_NOFILE": limit}))
+    assert run.status in ({0} if limit > 100 else {0, 3}), run
+    if run.status == 0:
+        assert read_layout(project / "out")
+    else:
+        assert "Too many open files" in run.stderr
+        assert "Traceback" not in run.stderr
 
 
-def test_a_quota_for_files_is_named(project: Path) -> None:
-    """A limit on the size of a file takes the way of EDQUOT and EFBIG through the code, and needs no file system of its own."""
-    script = f"ulimit -f 100; exec {' '.join(command('build', '-q', '-o', 'oci:out', '--no-cache'))}"
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=project, env=environment(project), capture_output=True, text=True, timeout=TIMEOUT, check=False
-    )  # fmt: skip
-    assert done.returncode == 3
-    assert "cannot write: File too large" in done.stderr
-    assert "out/blobs/sha256/" in done.stderr
+def test_a_quota_for_files_is_named(project: Path, mortal: Mortal) -> None:
+    """A limit on the size of a file takes the way of a quota through the code, and needs no file system of its own."""
+    arguments = ["build", "-q", "-o", "oci:out", "--no-cache"]
+    run = mortal(Job(arguments, str(project), limits={"RLIMIT_FSIZE": 100_000}))
+    assert run.status == 3
+    assert "cannot write: File too large\n  at: " in run.stderr
+    assert "out/blobs/sha256/" in run.stderr
+    assert "hint: a file may not be that large there" in run.stderr
     assert leftovers(project) == []
     assert read_layout(project / "out") == []

@@ -111,6 +111,8 @@ def test_a_full_disk_is_named_and_leaves_no_file(tmp_path: Path) -> None:
         (errno.EROFS, "read-only"),
         (errno.EACCES, "permissions"),
         (errno.EIO, "fault"),
+        (errno.EFBIG, "ulimit -f"),
+        (errno.EMFILE, "ulimit -n"),
     ],
 )
 def test_what_the_system_refuses_is_told_with_a_way_out(number: int, hint: str) -> None:
