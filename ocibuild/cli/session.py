@@ -35,7 +35,7 @@ def opened_places(options: dict[str, Any]) -> Iterator[api.Places]:
         mode = "plain"  # exchanges and bars would write over each other
     with progress(mode, quiet=options.get("quiet", False)) as show:
         emit = stopping(show, stop)
-        with api.Places(registry_settings(options, emit, stop), emit) as places:
+        with api.Places(lambda: registry_settings(options, emit, stop), emit) as places:
             yield places
 
 

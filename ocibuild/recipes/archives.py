@@ -11,10 +11,8 @@ from ocibuild.events import Emit
 from ocibuild.oci.blobs import ImageReader
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.location import LayoutLocation, LocalLocation, OciArchiveLocation
-from ocibuild.store.docker_archive import write_docker_archive
 from ocibuild.store.layout import Layout
 from ocibuild.store.naming import full_reference, named
-from ocibuild.store.oci_archive import write_oci_archive
 from ocibuild.store.writing import working_directory
 
 
@@ -26,11 +24,15 @@ def write_archive(
     UsageError for more than one image in a docker-archive. That knows full references only, and no other name is kept.
     """
     if isinstance(output, OciArchiveLocation):
+        from ocibuild.store.oci_archive import write_oci_archive
+
         entries = [_entry(descriptor, name) for descriptor, names in images for name in names or (None,)]
         write_oci_archive(output.path, reader, entries)
         return
     if len(images) != 1:
         raise UsageError("a docker-archive holds one image", hint="build one spec at a time, or use oci-archive:FILE")
+    from ocibuild.store.docker_archive import write_docker_archive
+
     ((descriptor, names),) = images
     references = [reference for name in names if (reference := full_reference(name))]
     write_docker_archive(output.path, reader, descriptor, references)

@@ -14,26 +14,29 @@ from ocibuild.events import Emit, Event
 from ocibuild.oci.blobs import ImageReader
 from ocibuild.oci.location import Location, RegistryLocation
 from ocibuild.oci.reference import Reference
-from ocibuild.registry.settings import Settings
 from ocibuild.store.places import open_location
 
 if TYPE_CHECKING:
     from ocibuild.registry.repository import Repository
     from ocibuild.registry.session import Registries
+    from ocibuild.registry.settings import Settings
 
 
 class Places:
     """Wherever images are: opens readers and sinks for locations. A context manager; connections are closed at its end.
 
-    Progress goes to `emit`, by default that of `settings`. `clock` gives seconds, for warnings of what takes too long.
+    Progress goes to `emit`, by default that of `settings`. `clock` gives seconds, for warnings of what takes too long. A
+    function that gives the settings is asked only where a registry is needed: builds mostly do without that code.
     """
 
     def __init__(
-        self, settings: Settings | None = None, emit: Emit | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: Settings | Callable[[], Settings] | None = None,
+        emit: Emit | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        given = settings or Settings()
-        self._listeners: tuple[Emit, ...] = (emit or given.emit,)
-        self._settings = replace(given, emit=self.emit)
+        self._given = settings
+        self._listeners: tuple[Emit, ...] = (emit or self._settings().emit,)
         self._registries: Registries | None = None
         self._lock = Lock()
         self.clock = clock
@@ -71,8 +74,13 @@ class Places:
 
         with self._lock:
             if self._registries is None:
-                self._registries = Registries(self._settings)
+                self._registries = Registries(replace(self._settings(), emit=self.emit))
             return self._registries
+
+    def _settings(self) -> Settings:
+        from ocibuild.registry.settings import Settings
+
+        return self._given() if callable(self._given) else self._given or Settings()
 
     def reader(self, location: Location) -> ImageReader:
         """The place to read from. A layout borrows blobs that it lacks from where they are."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ocibuild.oci.location import DockerArchiveLocation, LayoutLocation, LocalLocation
-from ocibuild.store.docker_archive import DockerArchive
 from ocibuild.store.layout import Layout
-from ocibuild.store.oci_archive import open_oci_archive
 from ocibuild.store.reading import LayoutReader
+
+if TYPE_CHECKING:
+    from ocibuild.store.docker_archive import DockerArchive
 
 
 def open_location(location: LocalLocation) -> LayoutReader | DockerArchive:
@@ -17,5 +20,9 @@ def open_location(location: LocalLocation) -> LayoutReader | DockerArchive:
     if isinstance(location, LayoutLocation):
         return Layout.open(location.path)
     if isinstance(location, DockerArchiveLocation):
+        from ocibuild.store.docker_archive import DockerArchive
+
         return DockerArchive(location.path)
+    from ocibuild.store.oci_archive import open_oci_archive
+
     return open_oci_archive(location.path)
