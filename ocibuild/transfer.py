@@ -130,7 +130,7 @@ def _counted(opener: Callable[[], Iterator[bytes]], task: str, emit: Emit) -> It
 
 def _put_manifest(node: Node, reader: ImageReader, sink: ImageSink, manner: Manner) -> None:
     task = str(node.descriptor.digest)
-    manner.emit(Started(task, Stage.MANIFEST, node.descriptor.digest.short, node.descriptor.size))
+    manner.emit(Started(task, Stage.MANIFEST, manner.title(node.descriptor), node.descriptor.size))
     try:
         outcome = _put_or_put_again(node, reader, sink, manner)
     except BaseException:

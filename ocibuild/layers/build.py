@@ -36,6 +36,7 @@ class Workshop:
     emit: Emit
     cache: BuildCache | None = None
     published: Mapping[Digest, Descriptor] = field(default_factory=dict)
+    titles: Mapping[LayerPlan, str] = field(default_factory=dict)
 
 
 def build_layers(
@@ -46,14 +47,15 @@ def build_layers(
     emit: Emit,
     cache: BuildCache | None = None,
     published: Mapping[Digest, Descriptor] | None = None,
+    titles: Mapping[LayerPlan, str] | None = None,
 ) -> Mapping[LayerPlan, BuiltLayer]:
     """Build every distinct layer of `plans` into `store`, on `jobs` threads. The first error ends the rest.
 
-    A layer that equals a published one is not written: its blob may be elsewhere.
+    A layer that equals a published one is not written: its blob may be elsewhere. `titles` are what progress calls layers.
     """
     distinct = list(dict.fromkeys(plans))
     with Crew(jobs) as crew:
-        workshop = Workshop(store, crew, emit, cache, published or {})
+        workshop = Workshop(store, crew, emit, cache, published or {}, titles or {})
         built = on_threads(lambda plan: build_layer(plan, workshop), distinct, jobs, name="layer", halt=crew.stop)
     return dict(zip(distinct, built, strict=True))
 
@@ -159,7 +161,7 @@ def _foreign(plan: ForeignLayer) -> BuiltLayer:
 def _task(plan: FilesLayer | ArchiveLayer, total: int, workshop: Workshop) -> Iterator[str]:
     """The task of building one layer, from its start to its failure; the block itself says how it ended well."""
     task = f"layer {plan.name} {id(plan)}"
-    workshop.emit(Started(task, Stage.BUILD, plan.name, total))
+    workshop.emit(Started(task, Stage.BUILD, workshop.titles.get(plan, plan.name), total))
     try:
         yield task
     except BaseException:

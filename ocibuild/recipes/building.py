@@ -16,6 +16,7 @@ from ocibuild.plan import BuiltLayer, FilesLayer, LayerPlan, Plan
 from ocibuild.recipes.archives import workplace, write_archive
 from ocibuild.recipes.places import Places
 from ocibuild.recipes.published import published_layers, take_published
+from ocibuild.recipes.titles import titles_of_plans
 from ocibuild.store.build_cache import LayerRecords
 from ocibuild.store.layout import Layout
 from ocibuild.store.naming import named
@@ -60,7 +61,7 @@ def _build_layers(
     plans: Sequence[Plan], layout: Layout, places: Places, reuse: Reuse | None, *, whole: bool, jobs: int
 ) -> Mapping[LayerPlan, BuiltLayer]:
     if reuse is None:
-        return build_layers(_all_layers(plans), layout, jobs=jobs, emit=places.emit)
+        return build_layers(_all_layers(plans), layout, jobs=jobs, emit=places.emit, titles=titles_of_plans(plans))
     published = published_layers(plans, layout, reuse.images, places)
     layers = build_layers(
         _all_layers(plans),
@@ -69,6 +70,7 @@ def _build_layers(
         emit=places.emit,
         cache=LayerRecords(reuse.cache, layout) if reuse.cache else None,
         published=published.layers,
+        titles=titles_of_plans(plans),
     )
     used = [built.descriptor for plan, built in layers.items() if isinstance(plan, FilesLayer)]
     take_published(used, published, layout, places, whole=whole, jobs=jobs)

@@ -30,6 +30,7 @@ from ocibuild.plan import Plan
 from ocibuild.policy import LabelPolicy, Waiver
 from ocibuild.recipes.pace import UploadPace
 from ocibuild.recipes.places import Places
+from ocibuild.recipes.titles import titles_of_image
 from ocibuild.store.places import open_location
 from ocibuild.transfer import Manner, Transferred, transfer
 
@@ -179,7 +180,7 @@ def _run(ways: Sequence[Errand], reader: ImageReader, places: Places, terms: Ter
 
 
 def _carry_out(errand: Errand, reader: ImageReader, places: Places, terms: Terms) -> Pushed:
-    manner = Manner(terms.jobs, places.emit, Stage.SEND, errand.titles)
+    manner = Manner(terms.jobs, places.emit, Stage.SEND, titles_of_image(errand.root, errand.configs))
     change = _change(errand, places) if terms.look_back else None
     with places.heard_by(UploadPace(places.emit, terms.profile_of(errand.repository), places.clock)):
         done = transfer(errand.root, reader, places.repository(errand.repository), errand.tags, manner)

@@ -26,13 +26,22 @@ ESCAPE = "\x1b["
 def test_a_pipe_gets_plain_lines(cli: Cli, project: Path) -> None:
     lines = cli("build", "-j", "1").stderr.splitlines()
     assert len(lines) == 2
-    assert all(re.fullmatch(r"layer {4}app +built  \d+B(  \d+\.\ds)?", line) for line in lines)
+    assert all(re.fullmatch(r"layer {4}app \(linux/a(md|rm)64\) +built  \d+B(  \d+\.\ds)?", line) for line in lines)
 
 
 def test_a_push_has_a_line_for_each_blob_manifest_and_tag(cli: Cli, built: str, fake_registry: FakeRegistry) -> None:
     lines = cli("push", f"{fake_registry.host}/team/app:1").stderr.splitlines()
     words = [line.split()[0] for line in lines]
     assert words == ["blob"] * 4 + ["manifest"] * 3 + ["tag"]
+    assert sorted(line.partition(" sent ")[0].strip() for line in lines[:7]) == [
+        "blob     app (linux/amd64)",
+        "blob     app (linux/arm64)",
+        "blob     config linux/amd64",
+        "blob     config linux/arm64",
+        "manifest index",
+        "manifest linux/amd64",
+        "manifest linux/arm64",
+    ]
     assert all(" sent" in line or " tagged" in line for line in lines)
 
 

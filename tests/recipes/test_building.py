@@ -73,7 +73,11 @@ def test_layers_that_platforms_and_images_share_are_built_once(desk: Desk) -> No
     one = f"image: localhost/one\ntags: [v1]\nplatforms: [linux/amd64, linux/arm64]\n{HELLO}{common}"
     two = f"image: localhost/two\ntags: [v1]\nlayers:{common}"
     desk.build(one, two)
-    assert sorted(desk.done(Stage.BUILD)) == [("app", "built"), ("app", "built"), ("common", "built")]
+    assert sorted(desk.done(Stage.BUILD)) == [
+        ("app (linux/amd64)", "built"),
+        ("app (linux/arm64)", "built"),
+        ("common", "built"),
+    ]
     assert len({image.layers[-1].diff_id for image in read_layout(desk.path())}) == 1
 
 
