@@ -19,6 +19,8 @@ from typing import Any
 
 import zstandard
 
+from tests.fake_registry import FakeRegistry
+
 Json = dict[str, Any]
 
 OCI = "application/vnd.oci.image."
@@ -81,11 +83,16 @@ class Layout:
     blobs: dict[str, bytes] = field(default_factory=dict)
     top: Json = field(default_factory=dict)
     by_role: dict[str, str] = field(default_factory=dict)
+    manifests: dict[str, str] = field(default_factory=dict)  # digest -> media type, children first
+    tars: dict[str, bytes] = field(default_factory=dict)  # of the last image, by name
+    raw_config: bytes = b""
 
     def put(self, role: str, content: bytes, media_type: str, **fields: Any) -> Json:
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         self.blobs[digest] = content
         self.by_role[role] = digest
+        if role in ("manifest", "index"):
+            self.manifests[digest] = media_type
         return {"mediaType": media_type, "digest": digest, "size": len(content), **fields}
 
     def spoil(self, role: str, how: str) -> None:
@@ -105,9 +112,29 @@ class Layout:
         (directory / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [self.top]}))
 
     def write_archive(self, path: Path, work: Path) -> None:
+        """The same as one tar."""
         self.write(work)
         with tarfile.open(path, "w") as archive:
             archive.add(work, "")
+
+    def write_docker_archive(self, path: Path) -> None:
+        """The config and the plain tars of the last image, as `docker save` writes them."""
+        item = {"Config": "config.json", "RepoTags": ["example.org/app:v1"], "Layers": list(self.tars)}
+        files = {**self.tars, "config.json": self.raw_config, "manifest.json": json.dumps([item]).encode()}
+        with tarfile.open(path, "w") as archive:
+            for name, content in files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+
+    def push(self, registry: FakeRegistry, name: str) -> str:
+        """Store everything in a registry, unchecked, and give the reference by digest."""
+        for digest, blob in self.blobs.items():
+            if digest in self.manifests:
+                registry.add_manifest(name, blob, self.manifests[digest], digest=digest)
+            else:
+                registry.add_blob(name, blob, digest)
+        return f"{registry.host}/{name}@{self.top['digest']}"
 
 
 def layout_of(facts: Json) -> Layout:
@@ -129,6 +156,7 @@ def layout_of(facts: Json) -> Layout:
 
 def _image(made: Layout, facts: Json, family: str) -> Json:
     _, manifest_type, config_type, _ = TYPES[family]
+    made.tars = {}
     layers = [_layer(made, layer, family) for layer in facts.get("layers", [{}])]
     platform = facts.get("platform", LINUX)
     config = {
@@ -139,11 +167,11 @@ def _image(made: Layout, facts: Json, family: str) -> Json:
         "history": [{"created_by": "a test"} for _ in layers],
         **facts.get("config", {}),
     }
-    raw_config = facts.get("raw_config")
+    made.raw_config = facts["raw_config"].encode() if "raw_config" in facts else _json(config)
     manifest = {
         "schemaVersion": 2,
         "mediaType": manifest_type,
-        "config": made.put("config", raw_config.encode() if raw_config else _json(config), config_type),
+        "config": made.put("config", made.raw_config, config_type),
         "layers": [descriptor for descriptor, _ in layers],
         **facts.get("manifest", {}),
     }
@@ -156,6 +184,7 @@ def _layer(made: Layout, facts: Json, family: str) -> tuple[Json, str]:
     raw += bytes(facts.get("zeros", 0))
     blob = packed(raw, facts.get("packed", "gzip"))
     blob = blob[: len(blob) - facts.get("cut", 0)]
+    made.tars[f"{len(made.tars)}/layer.tar"] = raw
     diff_id = facts.get("diff_id") or "sha256:" + hashlib.sha256(raw).hexdigest()
     return made.put("layer", blob, facts.get("media_type", TYPES[family][3]), **facts.get("descriptor", {})), diff_id
 

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from ocibuild import api
+from ocibuild.checks import image_layers
 from ocibuild.checks.catalogue import RULES, rule_named
 from ocibuild.checks.layer_reading import LIMITS, ReadingLimits
 from ocibuild.checks.rule import Scope
-from ocibuild.oci.location import LayoutLocation
+from ocibuild.oci.location import parse_location
+from ocibuild.registry.credentials import ANONYMOUS
+from tests.fake_registry import FakeRegistry
 from tests.verify.layouts import layout_of
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "rules"
@@ -20,20 +23,17 @@ DESCRIBED = {path.parent.name: json.loads(path.read_text()) for path in sorted(F
 JUDGED_HERE = [rule.id for rule in RULES if set(rule.scopes) <= {Scope.IMAGE, Scope.CONTENT}]
 
 
-def limits_of(facts: dict[str, Any]) -> ReadingLimits:
-    return ReadingLimits(**facts["limits"]) if "limits" in facts else LIMITS
-
-
-def verified(facts: dict[str, Any], directory: Path) -> api.VerifyReport:
-    """What `verify` finds in the layout that `facts` describes."""
-    layout_of(facts).write(directory)
-    with api.Places() as places:
-        return api.verify([LayoutLocation(str(directory))], places, api.VerifyTerms(limits=limits_of(facts)))
+def verified(facts: dict[str, Any], place: str) -> api.VerifyReport:
+    """What `verify` finds at a place that was made of `facts`."""
+    limits = ReadingLimits(**facts["limits"]) if "limits" in facts else LIMITS
+    with api.Places(api.Settings(credentials=lambda _: ANONYMOUS)) as places:
+        return api.verify([parse_location(place)], places, api.VerifyTerms(limits=limits))
 
 
 @pytest.mark.parametrize("rule", DESCRIBED)
 def test_each_rule_fires_on_its_fixture_and_no_other_does(rule: str, tmp_path: Path) -> None:
-    (finding,) = verified(DESCRIBED[rule], tmp_path).findings
+    layout_of(DESCRIBED[rule]).write(tmp_path)
+    (finding,) = verified(DESCRIBED[rule], f"oci:{tmp_path}").findings
     assert finding.rule == rule
     assert finding.severity == rule_named(rule).severity
     assert str(finding.place) == f"oci:{tmp_path}"
@@ -42,9 +42,32 @@ def test_each_rule_fires_on_its_fixture_and_no_other_does(rule: str, tmp_path: P
 
 @pytest.mark.parametrize("facts", [{}, {"index": {}}, {"family": "docker"}], ids=["one", "index", "docker"])
 def test_the_layout_that_fixtures_spoil_is_whole(facts: dict[str, Any], tmp_path: Path) -> None:
-    report = verified(facts, tmp_path)
+    layout_of(facts).write(tmp_path)
+    report = verified(facts, f"oci:{tmp_path}")
     assert report.findings == ()
     assert (report.images, report.layers) == (1, 1)
+
+
+@pytest.mark.parametrize("rule", DESCRIBED)
+def test_a_registry_and_an_archive_are_judged_as_a_layout_is(rule: str, tmp_path: Path) -> None:
+    facts = DESCRIBED[rule]
+    layout = layout_of(facts)
+    layout.write_archive(tmp_path / "image.tar", tmp_path / "layout")
+    with FakeRegistry() as registry:
+        for place in (f"oci-archive:{tmp_path}/image.tar", layout.push(registry, "team/app")):
+            (finding,) = verified(facts, place).findings
+            assert finding.rule == rule
+            assert str(finding.place) == place
+
+
+IN_TARS = [rule.id for rule in image_layers.RULES] + ["layer-bomb", "config-time", "history-count", "rootfs-type"]
+
+
+@pytest.mark.parametrize("rule", IN_TARS)
+def test_a_docker_archive_is_judged_as_a_layout_is(rule: str, tmp_path: Path) -> None:
+    facts = {**DESCRIBED[rule], **({"limits": {"unpacked": 1000}} if rule == "layer-bomb" else {})}
+    layout_of(facts).write_docker_archive(tmp_path / "image.tar")
+    assert [finding.rule for finding in verified(facts, f"docker-archive:{tmp_path}/image.tar").findings] == [rule]
 
 
 def test_every_rule_for_images_has_a_layout_or_a_description() -> None:
