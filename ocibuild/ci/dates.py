@@ -120,7 +120,7 @@ _TOKENS: Mapping[str, Callable[[datetime], str]] = {
     "ZZ": lambda t: _offset(t, ""),
     "Z": lambda t: _offset(t, ":"),
     "X": lambda t: str(int(t.timestamp())),
-    "x": lambda t: str(int(t.timestamp() * 1000)),
+    "x": lambda t: f"{int(t.timestamp())}{t.microsecond // 1000:03}",
 }
 # What moment.js takes for tokens besides: localized formats, eras, years of weeks, long years.
 _REFUSED = ("LTS?", "L{1,4}", "l{1,4}", "N{1,5}", "y{1,4}o?", "gg(?:ggg?)?", "GGGGG", "Y{5,6}", "zz")
