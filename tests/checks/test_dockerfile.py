@@ -41,6 +41,7 @@ def values(text: str) -> dict[str, str | None]:
         ("LABEL a=b # c", {"a": "b"}),
         ("ARG v=1\nLABEL a=$v b=${v} c=${v}.0 d=x${v}y", {"a": "1", "b": "1", "c": "1.0", "d": "x1y"}),
         ("ENV v=1\nLABEL a=$v", {"a": "1"}),
+        ("ENV v=1 größe=2\nLABEL a=$größe b=$vü c=$v-", {"a": "2", "b": None, "c": "1-"}),
         ("ENV v 1 2\nLABEL a=$v", {"a": "1 2"}),
         ("ARG v=1\nENV v=2\nLABEL a=$v", {"a": "2"}),
         ("ENV v=1\nENV v=2 w=$v\nLABEL a=$w", {"a": "1"}),

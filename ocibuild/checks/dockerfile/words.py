@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 Variables = Mapping[str, str | None]  # None: known by name, and a value that only a build gives
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?!$-]")
+_NAME = re.compile(r"[^\W\d]\w*|[0-9@*#?!$-]")
 _MODIFIED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])(.*)|([#%/,^@].*))?", re.DOTALL)
 
 

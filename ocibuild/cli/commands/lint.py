@@ -34,7 +34,7 @@ from ocibuild.errors import UsageError
 )
 @verdict_options
 def command(paths: tuple[Path, ...], **options: Any) -> int:
-    """Check specs, Dockerfiles (their labels) and workflows (labels that they give docker/build-push-action), without network.
+    """Check specs, Dockerfiles (their labels) and workflows (what they give docker/build-push-action), without network.
 
     PATH is such a file, or a directory with such files in it or below [default: ocibuild.yaml]. Values that only a build
     gives are left open. `ocibuild rules RULE` explains a finding; a comment `# ocibuild: ignore[RULE] reason` on its line or
