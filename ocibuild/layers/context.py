@@ -189,9 +189,13 @@ def read_file(content: FileContent, chunk_size: int) -> Iterator[bytes]:
     try:
         with opened(content.path) as handle:
             check_unchanged(handle, content)
+            left = content.size
             while chunk := os.read(handle, chunk_size):
                 check_unchanged(handle, content)
+                left -= len(chunk)
                 yield chunk
+            if left:  # cut and mended within one tick of the file system's clock
+                raise _changed(content, "its content was written to")
     except OSError as error:
         raise _unreadable(content, error) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -194,14 +195,34 @@ def _read_template(view: View, directory: Path, path: str) -> Source | None:
     try:
         if os.path.commonpath([real, top]) != top:
             place.refuse(_PATH, f"{path} is a link that leads out of the directory of the spec", _INSIDE)
-        elif not stat.S_ISREG(os.stat(real).st_mode):
+        elif (raw := read_below(top, os.path.relpath(real, top))) is None:
             place.refuse("spec-template-file", f"the template {path} is not a file", _INSIDE)
         else:
-            with open(real, "rb") as file:
-                return decode(name, file.read(SIZE_LIMIT + 1))
+            return decode(name, raw)
     except SpecError as error:
         view.document.ledger.take(error.findings)
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else str(error)
         place.refuse("spec-template-file", f"the template {path} cannot be read: {reason}", _INSIDE)
     return None
+
+
+def read_below(top: str, path: str) -> bytes | None:
+    """The start of the regular file `path` below `top`; None for what is no regular file.
+
+    Each step is relative to the last, and none follows a link: what takes the place of a directory or of the file after it
+    was looked at is an OSError, and neither a way out (CVE-2024-1753) nor a wait for whoever writes into a named pipe.
+    """
+    *directories, name = path.split("/")
+    with ExitStack() as stack:
+        handle = os.open(top, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, handle)
+        for directory in directories:
+            handle = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+            stack.callback(os.close, handle)
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=handle)
+        stack.callback(os.close, handle)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return None
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(SIZE_LIMIT + 1)

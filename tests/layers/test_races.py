@@ -6,13 +6,19 @@ Each test looks first, as the build does, then changes the disk, then reads: the
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import socket
+import stat
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from ocibuild.errors import SourceError
+from ocibuild.layers.archive_layer import keep_archive
+from ocibuild.layers.archive_source import find_archive
 from ocibuild.layers.arrange import arrange
 from ocibuild.layers.context import find
 from ocibuild.layers.patterns import Selection, Standing
@@ -20,8 +26,9 @@ from ocibuild.layers.segments import segments
 from ocibuild.layers.sources import layer_entries
 from ocibuild.layers.survey import Looked, survey_layer
 from ocibuild.layers.walk import look_at, walk
-from ocibuild.plan import Copy, Extract, Item
+from ocibuild.plan import ArchiveLayer, Copy, Extract, Item
 from tests.layers.building import at, files_layer, make_tar, write_tree
+from tests.layers.memory_store import MemoryStore
 
 CONTENT = b"content" * 300_000  # two segments
 Change = Callable[[Path, Path], object]
@@ -33,12 +40,13 @@ def context(tmp_path: Path) -> Path:
     return write_tree(tmp_path / "context", {"d/f": CONTENT, "d/g": "beside"})
 
 
-def read(context: Path, *items: Item, change: Callable[[], object] = lambda: None) -> bytes:
-    """The tar of a layer whose sources change after they were looked at, and before they are read."""
+def read(context: Path, *items: Item, change: Callable[[], object] = lambda: None, after: int = 0) -> bytes:
+    """The tar of a layer whose sources change after they were looked at, when so many of its segments were read."""
     plan = files_layer(context, *items)
-    members = arrange(layer_entries(plan, survey_layer(plan)), {}, 0)
+    stream = segments(arrange(layer_entries(plan, survey_layer(plan)), {}, 0))
+    pieces = [segment.load() for segment in islice(stream, after)]
     change()
-    return b"".join(segment.load() for segment in segments(members))
+    return b"".join([*pieces, *(segment.load() for segment in stream)])
 
 
 def rewrite(path: Path, content: bytes) -> None:
@@ -54,6 +62,20 @@ def touch(path: Path) -> None:
     os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
 
 
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(path))  # an absolute path may be too long
+
+
+def make_device(path: Path) -> None:
+    """One that gives as many zeros as anybody wants."""
+    try:
+        os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 5))
+        path.open("rb").close()
+    except PermissionError:
+        pytest.skip("only root makes devices, and not on every file system")
+
+
 def replaced(path: Path, make: Callable[[Path], object]) -> None:
     path.unlink()
     make(path)
@@ -63,7 +85,7 @@ def replaced(path: Path, make: Callable[[Path], object]) -> None:
     ("change", "reason"),
     [
         (lambda path, out: os.truncate(path, 1000), "it became shorter"),
-        (lambda path, out: os.truncate(path, 1_500_000), "its content was written to"),
+        (lambda path, out: os.truncate(path, 1_500_000), "its content was written to|it became shorter"),
         (lambda path, out: rewrite(path, CONTENT + b"more"), "its content was written to"),
         (lambda path, out: touch(path), "its content was written to"),
         (lambda path, out: Path(shutil.copy2(out / "f", out / "new")).rename(path), "another file has taken its place"),
@@ -76,6 +98,9 @@ def replaced(path: Path, make: Callable[[Path], object]) -> None:
             "something else has taken its place",
         ),
         (lambda path, out: replaced(path, os.mkfifo), "something else has taken its place"),
+        (lambda path, out: replaced(path, make_socket), "something else has taken its place"),
+        # It may well have the inode number of the file that was removed; its size tells.
+        (lambda path, out: replaced(path, make_device), "another file has taken its place|its content was written to"),
         (lambda path, out: replaced(path, Path.mkdir), "something else has taken its place"),
         (lambda path, out: path.unlink(), "it was removed"),
     ],
@@ -88,16 +113,19 @@ def replaced(path: Path, make: Callable[[Path], object]) -> None:
         "hard-link",
         "symlink",
         "fifo",
+        "socket",
+        "device",
         "directory",
         "removed",
     ],
 )
+@pytest.mark.parametrize("after", [0, 1], ids=["before it is read", "half read"])
 @pytest.mark.parametrize("source", ["d", "d/f"])
-def test_a_file_that_changes(context: Path, source: str, change: Change, reason: str) -> None:
+def test_a_file_that_changes(context: Path, source: str, after: int, change: Change, reason: str) -> None:
     path = context / "d/f"
     with pytest.raises(SourceError) as caught:
-        read(context, Copy(source, "/x"), change=lambda: change(path, context.parent / "outside"))
-    assert caught.value.what == f"{path} changed during the build: {reason}"
+        read(context, Copy(source, "/x"), change=lambda: change(path, context.parent / "outside"), after=after)
+    assert re.fullmatch(f"{re.escape(str(path))} changed during the build: ({reason})", caught.value.what)
     assert "run the build again" in str(caught.value.hint)
 
 
@@ -224,6 +252,30 @@ def test_an_archive_that_changes_while_it_is_read(context: Path) -> None:
     os.utime(path)
     with pytest.raises(SourceError, match="changed during the build: its content was written to"):
         list(stream)
+
+
+@pytest.mark.parametrize(
+    "change", [touch, lambda path: os.truncate(path, 1 << 20), Path.unlink], ids=["touched", "cut", "removed"]
+)
+def test_a_layer_that_is_an_archive_changes_while_it_is_taken(context: Path, change: Callable[[Path], object]) -> None:
+    """It is read once: what is hashed is what is written. A file that only loses its name is read to its end all the same."""
+    path = make_tar(context / "a.tar", [("f", CONTENT)])
+    archive, store = find_archive(context, "a.tar", None), MemoryStore()
+    chunks: list[int] = []
+
+    def advance(amount: int) -> None:
+        if not chunks:
+            change(path)
+        chunks.append(amount)
+
+    plan = ArchiveLayer("layer", "a.tar", context)
+    if change is Path.unlink:
+        keep_archive(plan, archive, store, advance)
+        assert len(store.blobs) == 1
+    else:
+        with pytest.raises(SourceError, match="changed during the build"):
+            keep_archive(plan, archive, store, advance)
+        assert store.blobs == {}
 
 
 def test_nothing_of_a_change_is_in_an_undisturbed_layer(context: Path) -> None:

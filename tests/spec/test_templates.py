@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocibuild.oci.platform import Platform
+from ocibuild.spec.items import read_below
 from ocibuild.spec.load import Facts, Overrides, load_plans
 from ocibuild.spec.scope import Scope
 from ocibuild.spec.template_language import FILTERS, METHODS, Budget, TemplateError
@@ -285,3 +286,20 @@ def test_a_template_may_be_a_link_within_the_directory(tmp_path: Path) -> None:
     (tmp_path / "t.j2").symlink_to("real.j2")
     plan = plan_of(tmp_path, "layers:\n  - files: [{template: t.j2, to: /t}]\n")
     assert "b'linux'" in repr(plan.platforms[0].layers)
+
+
+def test_a_template_is_read_where_it_was_found_and_nowhere_else(tmp_path: Path) -> None:
+    """As when a directory or the file itself is swapped after it was looked at."""
+    spec = tmp_path / "spec"
+    for directory, text in ((tmp_path / "outside", "SECRET"), (spec / "conf", "inside")):
+        directory.mkdir(parents=True)
+        (directory / "app.ini").write_text(text)
+    assert read_below(str(spec), "conf/app.ini") == b"inside"
+    (spec / "link").symlink_to("../outside")
+    (spec / "conf" / "link").symlink_to("../../outside/app.ini")
+    for path in ("link/app.ini", "conf/link"):
+        with pytest.raises(OSError, match=r"Not a directory|Too many levels of symbolic links"):
+            read_below(str(spec), path)
+    os.mkfifo(spec / "pipe")
+    assert read_below(str(spec), "pipe") is None
+    assert read_below(str(spec), "conf") is None
