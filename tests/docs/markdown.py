@@ -85,7 +85,7 @@ def _blocks(page: str) -> Iterator[_Block]:
         elif mark := _MARK.match(line):
             marks = {mark[1]: mark[2]}
         elif line.startswith("|"):
-            cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
+            cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip()[1:])]
             if column is None:
                 column = cells.index("ocibuild") if "ocibuild" in cells else -1
             elif column >= 0 and len(cells) > column:

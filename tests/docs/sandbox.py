@@ -65,7 +65,7 @@ class Sandbox:
                 saved.write_text(self._mapped(step.text))
                 lines.append(f"mkdir -p \"$(dirname '{step.path}')\" && cp '{saved}' '{step.path}'")
             elif step.needs is None:
-                ends = f'_status=$?; echo "@@ ends $_status"; [ $_status = {step.status} ] || exit'
+                ends = f'_status=$?; printf "\\n@@ ends %d\\n" $_status; [ $_status = {step.status} ] || exit'
                 lines += [f"echo '@@ {number}'", self._mapped(step.text), ends]
         return "\n".join(lines)
 
