@@ -6,6 +6,7 @@ expressions are templates as everywhere in a spec. Each attribute is rendered by
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -48,7 +49,6 @@ _FIELD = re.compile(r'\s*"((?:[^"]|"")*)"\s*(?:,|\Z)|((?:\{\{.*?\}\}|\{%.*?%\}|[
 _DATE = re.compile(rf"({'|'.join(DATE_NAMES)})((?:\s+(?:tz\s*=\s*)?(?:'[^']*'|\"[^\"]*\"))*)")
 _ARGUMENT = re.compile(r"(tz\s*=\s*)?(?:'([^']*)'|\"([^\"]*)\")")
 _HANDLEBARS = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
-_HELD = re.compile("\0([0-9]+)\0")  # no YAML, argument or variable can hold this
 _REGEX = re.compile(r"/(.+)/([a-z]*)", re.DOTALL)
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "u": re.NOFLAG}
 _NAMED_GROUP = re.compile(r"\(\?<(?![=!])")
@@ -129,16 +129,17 @@ def flavor(values: Mapping[str, Any], render: Render) -> Flavor:
 def rule_text(text: str, names: tuple[str, ...], render: Render) -> RuleText:
     """`text` with the rule's own expressions taken apart (`names`, and dates), and all others rendered."""
     own: list[Expression] = []
+    mark = f"\0{os.urandom(8).hex()}\0"  # holds their places; what nobody can know is in no value of a variable
 
     def hold(match: re.Match[str]) -> str:
         expression = _own(match[1], names)
         if expression is None:
             return match[0]
         own.append(expression)
-        return f"\0{len(own) - 1}\0"
+        return f"{mark}{len(own) - 1}{mark}"
 
     rendered = _rendered(_HANDLEBARS.sub(hold, text), render)
-    parts = _HELD.split(rendered)
+    parts = rendered.split(mark)
     return tuple(own[int(part)] if index % 2 else part for index, part in enumerate(parts) if index % 2 or part)
 
 

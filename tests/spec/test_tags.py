@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ocibuild.ci.context import Context
 from ocibuild.ci.tag_rules import make_tags
 from ocibuild.errors import UsageError
 from ocibuild.findings import Severity
 from ocibuild.spec.load import Facts, Overrides, render_specs
-from ocibuild.spec.tag_rules import attributes_of, is_rule
-from ocibuild.tagging import Flavor, MadeTags, Ruling, TagRule
+from ocibuild.spec.tag_rules import attributes_of, is_rule, tag_rule
+from ocibuild.tagging import Flavor, MadeTags, Ruling, TagRule, TagType
 from tests.ci.rules import NOW, github, tagged
 from tests.spec.specs import HEAD, findings_of, load, no_git, plan_of, write
 
@@ -109,6 +111,14 @@ def test_names_of_rules_are_theirs_and_all_others_those_of_the_spec(tmp_path: Pa
         "  - type=raw,value=off,enable={{ kind == 'fat' }}\n"
     )
     assert tags_of(tmp_path, body) == "1.2.3-slim v9.9.9 b SLIM-v1.2.3860c190 on latest"
+
+
+@pytest.mark.parametrize(
+    ("value", "tag"), [(r"\0007\0", "av1.2.3-007-b"), (r"\0\0", "av1.2.3-b"), ("{{ v }}", "av1.2.3-000-b")]
+)
+def test_no_value_passes_for_an_expression(tmp_path: Path, value: str, tag: str) -> None:
+    body = f'vars: {{v: "\\0000\\0"}}\ntags: ["type=raw,value=a{{{{tag}}}}{value}b"]\n'
+    assert tags_of(tmp_path, body) == tag
 
 
 def test_a_value_of_a_variable_adds_no_attribute(tmp_path: Path) -> None:
@@ -249,3 +259,24 @@ def test_what_began_a_build_gets_into_an_image_only_where_the_spec_names_it(tmp_
     assert plain.platforms == other.platforms
     named = plan_of(tmp_path, body.replace("{a: x}", "{a: '{{ ci.ref }} {{ ci.provider }}'}"), given=built_from(V1))
     assert named.platforms[0].labels == (("a", "refs/tags/v1.2.3 github"),)
+
+
+RULES = st.one_of(
+    st.text(max_size=60),
+    st.lists(
+        st.sampled_from(
+            ["type=", *TagType, ",", '"', "=", "{{", "}}", "{%", "pattern=", "value=", "group=1", "date 'Y'", "tag", "(", "\0", "/i"]
+        ),
+        max_size=12,
+    ).map("".join),
+)  # fmt: skip
+
+
+@given(RULES)
+def test_any_text_is_a_rule_or_refused(text: str) -> None:
+    try:
+        rule = tag_rule(attributes_of(text), str)
+    except UsageError as error:
+        assert error.hint
+    else:
+        assert rule.type in TagType
