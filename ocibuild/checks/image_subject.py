@@ -63,8 +63,8 @@ class ImageUnderCheck:
                 yield LayerCount(f"the image {title_of(node)}", len(manifest.layers), self.place)
 
     def environments(self) -> Iterator[Environment]:
-        """The environment of each config."""
-        for config in self.configs.values():
+        """The environment of each image."""
+        for _, _, config in self.runnable():
             names = tuple(str(pair).partition("=")[0] for pair in config.settings.get("Env") or ())
             yield Environment(names, config.platform.os == "windows", self.place)
 
@@ -72,18 +72,20 @@ class ImageUnderCheck:
         """What not every registry and runtime takes."""
         if isinstance(self.root.document, Index):
             yield Feature("index", "the image is an index", self.place)
-        for config in self.configs.values():
+        for _, _, config in self.runnable():
             yield Feature("os", f"the image is for {config.platform}", self.place, config.platform.os)
         for subject, layer in self.layers():
             if layer.media_type.endswith(("+zstd", ".zstd")):
                 yield Feature("zstd", f"{subject} is packed with zstd", self.place)
 
     def label_sets(self) -> Iterator[LabelSet]:
-        """The annotations of every document, children first, then the labels of every config."""
+        """The annotations of every document and of descriptors in indexes, children first; then the labels of every image."""
         for node in self.root.walk():
             kind = "index" if isinstance(node.document, Index) else "manifest"
             yield self._label_set(f"{kind} annotations", node.document.annotations)
-        for config in self.configs.values():
+            for child in node.document.manifests if isinstance(node.document, Index) else ():
+                yield self._label_set("manifest-descriptor annotations", child.annotations)
+        for _, _, config in self.runnable():
             labels = config.settings.get("Labels") or {}
             yield self._label_set(LABELS, {key: str(value) for key, value in labels.items()})
 
@@ -106,12 +108,13 @@ def layer_title(node: Node, number: int, layer: Descriptor) -> str:
 def is_runnable(node: Node) -> bool:
     """Whether it is an image that containers can run.
 
-    An artifact is for no platform; attestations and signatures come as artifacts with the config of an image, and with layers
-    that are no file systems.
+    An artifact is for no platform. Attestations and signatures come with the config of an image, but for the platform
+    `unknown`, or with layers that are no file systems.
     """
-    manifest = node.document
+    manifest, platform = node.document, node.descriptor.platform
     return (
-        isinstance(manifest, Manifest)
+        not (platform and platform.os == "unknown")
+        and isinstance(manifest, Manifest)
         and not manifest.artifact_type
         and manifest.config.media_type in (OCI_CONFIG, DOCKER_CONFIG)
         and (not manifest.layers or any(is_layer(layer.media_type) for layer in manifest.layers))

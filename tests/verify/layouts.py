@@ -171,7 +171,7 @@ def _image(made: Layout, facts: Json, family: str) -> Json:
     manifest = {
         "schemaVersion": 2,
         "mediaType": manifest_type,
-        "config": made.put("config", made.raw_config, config_type),
+        "config": made.put("config", made.raw_config, facts.get("config_type", config_type)),
         "layers": [descriptor for descriptor, _ in layers],
         **facts.get("manifest", {}),
     }
