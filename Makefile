@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: demo test lint format check peers
+.PHONY: demo test lint format check peers crash
 .DEFAULT_GOAL := test
 
 demo: $(READY)
@@ -30,6 +30,11 @@ format: $(READY)
 	$(BIN)/ruff format
 
 check: lint test
+
+# Minutes of kills, full disks and faults at random; the tests have seconds of it. For another seed: make crash ARGS="--seed 1"
+crash: $(READY)
+	$(BIN)/python -m tests.reliability.crash $(ARGS)
+	$(BIN)/python -m tests.reliability.faults
 
 peers:
 	@tests/peers/install.sh

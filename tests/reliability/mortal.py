@@ -231,7 +231,13 @@ def _import_all() -> None:
     """All that a run imports, so that no child does it or meets a fault in it; another user might not even read it."""
     from ocibuild.cli.app import run
 
-    for module in ("cli.commands.push", "cli.commands.pull", "registry.client", "registry.transport"):
+    for module in (
+        "cli.commands.push",
+        "cli.commands.pull",
+        "cli.commands.verify",
+        "registry.client",
+        "registry.transport",
+    ):
         __import__(f"ocibuild.{module}")
     with tempfile.TemporaryDirectory() as directory, redirect_stdout(StringIO()):
         spec = Path(directory, "ocibuild.yaml")

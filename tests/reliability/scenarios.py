@@ -16,7 +16,7 @@ from tests.peers.programs import call
 from tests.reliability.crash import Rounds, Scenario
 from tests.reliability.mortal import Run
 from tests.reliability.projects import edit_project, write_project
-from tests.reliability.promises import check_nothing_lost, holdings, leftovers
+from tests.reliability.promises import holdings, leftovers
 from tests.reliability.serving import Server, serving
 from tests.server.pictures import picture
 from tests.server.support import Client
@@ -52,9 +52,9 @@ def _build_twice(rounds: Rounds, project: Path, name: str = "out") -> Run:
     before = holdings(out)
     killed = rounds.kill(*command, cwd=project)
     assert killed.was_killed or killed.status == 0, killed
-    check_nothing_lost(before, out)
+    rounds.check(before, out)
     again = rounds.run(*command, cwd=project)
-    assert again.digest in check_nothing_lost(before, out).names.values()
+    assert again.digest in rounds.check(before, out).names.values()
     assert again.digest == _without_a_past(rounds, project)
     assert leftovers(out) == []
     return killed
@@ -77,6 +77,7 @@ def archives(rounds: Rounds) -> Iterator[bool]:
         killed = rounds.kill(*command, cwd=project)
         found = archive.read_bytes() if archive.exists() else None
         rounds.run(*command, cwd=project)
+        rounds.verify(f"{kind}:{archive}")
         assert found in (before, archive.read_bytes()), f"{archive} was neither what it was nor what it is to be"
         assert leftovers(project) == []
         yield killed.was_killed
@@ -91,9 +92,9 @@ def copies(rounds: Rounds) -> Iterator[bool]:
         command = ("copy", "-q", "oci:source:1", f"oci:{out.name}:1")
         before = holdings(out)
         killed = rounds.kill(*command, cwd=project)
-        check_nothing_lost(before, out)
+        rounds.check(before, out)
         rounds.run(*command, cwd=project)
-        assert digest in check_nothing_lost(before, out).names.values()
+        assert digest in rounds.check(before, out).names.values()
         assert leftovers(out) == []
         yield killed.was_killed
 
@@ -108,9 +109,9 @@ def pushes(rounds: Rounds) -> Iterator[bool]:
             before = holdings(registry)
             command = ("push", "-q", "-o", "oci:out", f"{server.host}/team/app{number}:1")
             killed = rounds.kill(*command, cwd=project)
-            check_nothing_lost(before, registry)
+            rounds.check(before, registry)
             assert rounds.run(*command, cwd=project).digest == digest
-            assert digest in check_nothing_lost(before, registry).names.values()
+            assert digest in rounds.check(before, registry).names.values()
             yield killed.was_killed
 
 
@@ -124,9 +125,9 @@ def pulls(rounds: Rounds) -> Iterator[bool]:
             command = ("pull", "-q", "-o", f"oci:{out.name}", f"{server.host}/team/app:1")
             before = holdings(out)
             killed = rounds.kill(*command, cwd=project)
-            check_nothing_lost(before, out)
+            rounds.check(before, out)
             assert rounds.run(*command, cwd=project).digest == digest
-            assert digest in check_nothing_lost(before, out).names.values()
+            assert digest in rounds.check(before, out).names.values()
             assert leftovers(out) == []
             yield killed.was_killed
 
@@ -148,7 +149,7 @@ def servers(rounds: Rounds) -> Iterator[bool]:
                 server.process.wait(delay)
             server.process.kill()
             print(f"serve after {delay * 1000:.0f} ms: killed, {len(acknowledged)} pushes acknowledged", flush=True)
-        after = check_nothing_lost(before, registry)
+        after = rounds.check(before, registry)
         assert set(acknowledged) <= {tag for _, tag in after.names}
         with serving(registry):
             assert leftovers(registry) == []
@@ -193,10 +194,10 @@ def _on_a_small_disk(rounds: Rounds, project: Path, disk: Path) -> Iterator[bool
         print(f"{room} bytes are left: ", end="")
         met = (rounds.let if number % 3 else rounds.kill)(*command, cwd=project)
         _check_full(met, disk)
-        check_nothing_lost(before, out)
+        rounds.check(before, out)
         filler.unlink()
         rounds.run(*command, cwd=project)
-        assert digest in check_nothing_lost(before, out).names.values()
+        assert digest in rounds.check(before, out).names.values()
         assert leftovers(out) == []
         yield met.status != 0
 
