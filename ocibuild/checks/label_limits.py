@@ -34,7 +34,7 @@ def _too_long(labels: LabelSet, word: str, limit: int | None) -> Iterator[Fault]
     if limit is not None and entry is not None and len(entry.value or "") > limit:
         subject = f"the {word} in the {labels.level}"
         message = f"{subject} has {len(entry.value or '')} characters; {labels.profile.name} takes {limit}"
-        yield Fault(message, entry.place, f"shorten `metadata.{word}`")
+        yield Fault(message, entry.place, f"shorten the {word}")
 
 
 _LABELS = (Scope.LABELS,)

@@ -17,7 +17,7 @@ _TOKEN = re.compile(
     r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,}|glpat-[A-Za-z0-9_-]{20,}|dckr_pat_[A-Za-z0-9_-]{20,}"
     r"|A(?:KI|SI)A[A-Z0-9]{16}|xox[abprs]-[A-Za-z0-9-]{10,}|sk_live_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{35}"
     r"|npm_[A-Za-z0-9]{36}|pypi-AgE[A-Za-z0-9_-]{20,})"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY|[a-z][a-z0-9+.-]*://[^\s/:@]+:[^\s/:@$]+@"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY|[a-z][a-z0-9+.-]*://[^\s/:@]*:[^\s/:@$]+@"
 )
 _SECRET_NAME = re.compile(
     r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?|AUTH_?KEY)(?:$|_)"
@@ -41,6 +41,7 @@ _CREDENTIAL_ENDS = (
     "/.docker/config.json", "/.aws/credentials", "/.azure/accessTokens.json", "/.kube/config", "/.config/gh/hosts.yml",
     "/.terraform.d/credentials.tfrc.json", "/.gem/credentials", "/.cargo/credentials.toml", "/.git/config",
 )  # fmt: skip
+_NPM_TOKEN = re.compile(rb"_(?:authToken|auth|password)\s*=\s*[\"']?[^\s$\"']")  # not one that the environment gives
 _KEY_STORES = (".p12", ".pfx", ".jks", ".keystore", ".ppk")
 
 
@@ -102,7 +103,8 @@ def _private_key(spec: SpecUnderCheck) -> Iterator[Fault]:
 def _is_credential(file: PlacedFile) -> bool:
     name = basename(file.path)
     is_key_store = name.lower().endswith(_KEY_STORES) and "trust" not in name.lower()  # those hold certificates only
-    return name in _CREDENTIAL_NAMES or file.path.endswith(_CREDENTIAL_ENDS) or is_key_store
+    is_npm_login = name == ".npmrc" and _NPM_TOKEN.search(file.head) is not None
+    return name in _CREDENTIAL_NAMES or file.path.endswith(_CREDENTIAL_ENDS) or is_key_store or is_npm_login
 
 
 def _files(spec: SpecUnderCheck) -> Iterator[PlacedFile]:

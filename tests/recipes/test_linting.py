@@ -238,6 +238,7 @@ layers:
         ("db_password: abc", True),
         ("X: ghp_" + "a" * 36, True),
         ("DATABASE: postgres://user:pass@db/x", True),
+        ("CACHE: redis://:pass@cache/0", True),
         ("API_TOKEN: ''", False),
         ("PASSWORD_FILE: /run/secrets/x", False),
         ("TOKEN_URL: https://auth.invalid/token", False),
@@ -264,10 +265,12 @@ def test_keys_are_found_in_copied_trees_and_none_outside(tmp_path: Path) -> None
     os.symlink(tmp_path / "secret.pem", tmp_path / "app/site/link.pem")
     os.mkfifo(tmp_path / "app/pipe")
     write(tmp_path, {"app/site/trust.jks": "x", "app/site/key.jks": "x", "app/site/a.py": f"HEADER = '{key.strip()}'"})
+    write(tmp_path, {"app/site/a/.npmrc": "//npm.invalid/:_authToken=${TOKEN}", "app/site/b/.npmrc": "_auth=abc"})
     text = HEAD + SOURCE + "layers:\n  - files:\n      - {copy: site/, to: /srv}\n"
     findings = report(tmp_path / "app", {"ocibuild.yaml": text}).findings
     assert [(one.rule, one.message) for one in findings] == [
         ("credential-file", "/srv/.ssh/id_rsa is where a program keeps credentials"),
+        ("credential-file", "/srv/b/.npmrc is where a program keeps credentials"),
         ("credential-file", "/srv/key.jks is where a program keeps credentials"),
         ("private-key", "/srv/a.pem holds a private key"),
     ]
