@@ -9,40 +9,47 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from benchmarks.corpora import CONTEXT
-from benchmarks.measuring import ContenderError, Results, race
+from benchmarks.measuring import ContenderError, Race, race
 from benchmarks.record import RESULTS, Record, load_average, machine_facts, save
 from benchmarks.report import scenario_text, write_report
 from benchmarks.scenario import Scenario, Setting
 from benchmarks.scenarios import SCENARIOS
+from tests.peers.programs import ProgramError
 
-ROUNDS, QUICK_ROUNDS = 5, 1
+ROUNDS, QUICK_ROUNDS = 3, 1
 
 
 def main() -> int:
-    """Run what the command line asks for; 1 if a scenario failed."""
+    """Run what the command line asks for; 1 if something failed, which keeps nothing else from running."""
     options = _options()
     chosen = [each for each in SCENARIOS if each.name in options.only] if options.only else SCENARIOS
     facts = {**machine_facts(), "date": time.strftime("%Y-%m-%d %H:%M"), "load at the start": load_average()}
-    done: dict[str, Results] = {}
-    failed = False
+    path = RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
+    record = Record(facts, {})
+    failures: dict[str, str] = {}
     for scenario in chosen:
         began = time.monotonic()
         print(f"\n{scenario.title} ({scenario.name})\n", flush=True)
         try:
-            done[scenario.name] = _run(scenario, options.runs, quick=options.quick)
-        except ContenderError as error:
-            failed = True
+            run = _run(scenario, options.runs, quick=options.quick)
+        except (ContenderError, OSError, ProgramError, pytest.skip.Exception) as error:
+            failures[scenario.name] = str(error)
             print(f"failed: {error}", file=sys.stderr)
             continue
-        print(f"{scenario_text(scenario, done[scenario.name])}\n{time.monotonic() - began:.0f} s in all", flush=True)
-    record = Record({**facts, "load at the end": load_average()}, done)
-    path = RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
-    save(record, path)
+        failures |= run.failures
+        print(f"{scenario_text(scenario, run.results)}\n{time.monotonic() - began:.0f} s in all", flush=True)
+        # After each one, so that a run that is broken off has not been in vain.
+        record = Record({**facts, "load at the end": load_average()}, {**record.scenarios, scenario.name: run.results})
+        save(record, path)
+        if options.report:
+            write_report(record)
     print(f"\nfigures: {path}")
-    if options.report:
-        write_report(record)
-    return int(failed)
+    for name, failure in failures.items():
+        print(f"{name} failed: {failure}", file=sys.stderr)
+    return int(bool(failures))
 
 
 def _options() -> argparse.Namespace:
@@ -57,7 +64,7 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _run(scenario: Scenario, runs: int, *, quick: bool) -> Results:
+def _run(scenario: Scenario, runs: int, *, quick: bool) -> Race:
     rounds = max(1, round(runs * scenario.rounds))
     CONTEXT.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:

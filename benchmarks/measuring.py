@@ -83,24 +83,48 @@ class Result:
 Results = Mapping[str, Result]
 
 
-def race(contenders: Sequence[Contender], rounds: int, scratch: Path, told: Callable[[str], None]) -> Results:
-    """Let `contenders` run alternately, so that what disturbs the machine disturbs all of them alike."""
+@dataclass(frozen=True, slots=True)
+class Race:
+    """The results of those who came through, and what went wrong for the others, by name."""
+
+    results: Results
+    failures: Mapping[str, str]
+
+
+def race(contenders: Sequence[Contender], rounds: int, scratch: Path, told: Callable[[str], None]) -> Race:
+    """Let `contenders` run alternately, so that what disturbs the machine disturbs all of them alike.
+
+    One that fails is left out from then on, with all of its results.
+    """
     runs: dict[str, list[Run]] = {contender.name: [] for contender in contenders}
+    failures: dict[str, str] = {}
     for number in range(rounds):
         for contender in contenders:
-            if contender.rounds is None or number < contender.rounds:
+            is_due = contender.rounds is None or number < contender.rounds
+            if not is_due or contender.name in failures:
+                continue
+            try:
                 run = _run(contender, scratch)
-                runs[contender.name].append(run)
-                told(f"{number + 1}/{rounds}  {run.seconds:8.3f} s  {contender.name}")
-    return {name: Result(name, tuple(done)) for name, done in runs.items() if done}
+            except ContenderError as error:
+                failures[contender.name] = str(error)
+                told(f"{number + 1}/{rounds}    failed    {contender.name}: {error}")
+                continue
+            runs[contender.name].append(run)
+            told(f"{number + 1}/{rounds}  {run.seconds:8.3f} s  {contender.name}")
+    came_through = {name: done for name, done in runs.items() if done and name not in failures}
+    return Race({name: Result(name, tuple(done)) for name, done in came_through.items()}, failures)
 
 
 def call(command: Command, directory: Path) -> None:
     """Run a command that is part of a preparation. ContenderError if it fails."""
     words = list(map(str, command))
-    done = subprocess.run(
-        words, cwd=directory, env=_environment(directory), capture_output=True, text=True, timeout=TIMEOUT, check=False
-    )
+    environment = _environment(directory)
+    try:
+        done = subprocess.run(
+            words, cwd=directory, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ContenderError(f"{' '.join(words)}: {error}") from error
     if done.returncode != 0:
         raise ContenderError(f"{' '.join(words)}\nended with status {done.returncode}\n{done.stdout}{done.stderr}")
 

@@ -54,14 +54,16 @@ def _sections(record: Record) -> Iterator[str]:
 
 
 def _plots(record: Record) -> Iterator[tuple[str, str]]:
-    cold = {each.title: record.scenarios[each.name] for each in SCENARIOS if each.name.startswith("cold-")
-            and each.name in record.scenarios}  # fmt: skip
-    if cold:
+    if cold := _of_kind("cold-", record):
         yield "performance-cold.svg", bars(cold)
-    levels = {each.title: record.scenarios[each.name] for each in SCENARIOS if each.name.startswith("levels-")
-              and each.name in record.scenarios}  # fmt: skip
-    if levels:
+    if levels := _of_kind("levels-", record):
         yield "performance-levels.svg", curve(levels)
+
+
+def _of_kind(prefix: str, record: Record) -> dict[str, Results]:
+    """The results of the scenarios whose names begin with `prefix`, by their titles; none without results."""
+    chosen = [each for each in SCENARIOS if each.name.startswith(prefix)]
+    return {each.title: found for each in chosen if (found := record.scenarios.get(each.name))}
 
 
 def _row(result: Result) -> Sequence[str]:

@@ -79,7 +79,7 @@ def push(setting: Setting) -> list[Contender]:
 
 def large(setting: Setting) -> list[Contender]:
     """Files beyond what memory may hold: one alone, and a layer of three of them."""
-    file = corpora.large_file(512 * MIB if setting.quick else 4096 * MIB)
+    file = corpora.large_file(256 * MIB if setting.quick else 4096 * MIB)
     thrice = {
         "name": "app",
         "files": [{"copy": f"{file.source}/file", "to": f"/app/{number}"} for number in range(3)],
@@ -88,7 +88,7 @@ def large(setting: Setting) -> list[Contender]:
     return [
         cold_build("ocibuild gzip", corpus_spec(file), 1),
         cold_build("ocibuild zstd 3", corpus_spec(file, ZSTD_3), 1),
-        *peers.umoci(file),
+        *peers.umoci(file, 1),
         *([] if setting.quick else [three]),
     ]
 

@@ -8,7 +8,7 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 # Debian package = the command by which its presence is seen (no call of dpkg: this runs before every test run).
 peers=(
     docker-registry=docker-registry skopeo=skopeo umoci=umoci podman=podman buildah=buildah crun=crun nginx=nginx
-    debootstrap=debootstrap busybox-static=busybox libcap2-bin=setcap attr=getfattr zstd=zstd openssl=openssl
+    debootstrap=debootstrap busybox-static=busybox libcap2-bin=setcap attr=getfattr zstd=zstd pigz=pigz openssl=openssl
     chromium=chromium
 )
 missing=()
