@@ -29,7 +29,7 @@ def git_facts(directory: Path) -> Mapping[str, str]:
         raise UsageError(
             "there is no git commit here",
             where=str(directory),
-            hint="`git.*` and most tag rules need a checkout with at least one commit, and the git program",
+            hint="`git.*` and most tag rules need the git program, and a checkout with a commit that `git status` accepts",
         )
     return {
         "commit": commit,

@@ -196,17 +196,19 @@ def _check_names(plans: list[tuple[Document, Plan]], ledger: Ledger) -> None:
     for document, plan in plans:
         for name in _names(plan):
             if name in seen:
-                _refuse_name(name, document, seen[name])
+                _refuse_name(name, document, seen[name], has_no_tag=bool(plan.rulings and not plan.tags))
             seen.setdefault(name, document)
 
 
-def _refuse_name(name: str, document: Document, first: Document) -> None:
+def _refuse_name(name: str, document: Document, first: Document, *, has_no_tag: bool) -> None:
     if first.root is document.root:
         message, hint = f"images of this matrix share the name {name}", "use each of its variables in `image` or `tags`"
     else:
         place = first.place(())
         message = f"the name {name} is also that of the image at {place.file}:{place.line}"
         hint = "give each its own name or tags"
+    if has_no_tag:
+        hint = "no rule of `tags` gives one here; add a rule for what is built, such as type=sha"
     document.ledger.add("spec-duplicate-image", message, document.place(("tags",)), hint)
 
 

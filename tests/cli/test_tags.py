@@ -134,7 +134,7 @@ def test_rules_outside_of_ci_and_git_say_what_they_lack(
     done = cli("tags")
     assert (done.status, done.stdout) == (2, "")
     assert "there is no git commit here [spec-tag-rule]" in done.stderr
-    assert "tag rules need a checkout" in done.stderr
+    assert "tag rules need the git program, and a checkout" in done.stderr
 
 
 def test_no_rule_for_this_build_is_no_error_until_there_is_a_push(

@@ -253,6 +253,13 @@ def test_the_images_of_a_matrix_have_tags_of_their_own(tmp_path: Path) -> None:
     assert [plan.tags for plan in plans] == [("1.2.3-slim", "latest-slim"), ("1.2.3-full", "latest-full")]
 
 
+def test_images_that_have_no_tag_here_cannot_share_a_repository(tmp_path: Path) -> None:
+    body = "matrix: {kind: [a, b]}\nimage: ghcr.io/o/n\ntags: ['type=semver,pattern={{version}},suffix=-{{ kind }}']\n"
+    (finding,) = findings_of(tmp_path, body, Overrides(), built_from(MASTER))
+    assert finding.rule == "spec-duplicate-image"
+    assert "no rule of `tags` gives one here" in (finding.hint or "")
+
+
 def test_what_began_a_build_gets_into_an_image_only_where_the_spec_names_it(tmp_path: Path) -> None:
     body = "image: ghcr.io/o/n\nbase: ghcr.io/o/b:1\ntags: [type=sha]\nlabels: {a: '{{ a }}'}\nvars: {a: x}\n"
     plain = plan_of(tmp_path, body, given=built_from(V1))
