@@ -9,7 +9,6 @@ from pathlib import Path
 from ocibuild.ci.context import Context, read_context
 from ocibuild.ci.git import git_facts
 from ocibuild.ci.program import git_text
-from ocibuild.ci.tag_rules import make_tags
 from ocibuild.tagging import Flavor, MadeTags, TagMaker, TagRule
 
 
@@ -22,6 +21,8 @@ def tag_maker(environ: Mapping[str, str], now: Callable[[], datetime] = lambda: 
     """What makes tags for a directory. `now` is what rules call `date`."""
 
     def make(rules: Sequence[TagRule], flavor: Flavor, directory: Path) -> MadeTags:
+        from ocibuild.ci.tag_rules import make_tags  # versions and time zones: most builds do without
+
         is_plain = flavor.is_plain and all(rule.is_plain for rule in rules)
         context = Context() if is_plain else read_context(environ, lambda: _git_facts(directory))
         return make_tags(rules, flavor, context, now())
