@@ -69,8 +69,10 @@ def waive(
 
 
 def _covers(waiver: Waiver, finding: Finding) -> bool:
-    line = finding.place.line if finding.place else None
-    return waiver.rule == finding.rule and waiver.line in (None, line)
+    if waiver.rule != finding.rule:
+        return False
+    place = finding.place or Place("")
+    return waiver.line is None or (waiver.place.file, waiver.line) == (place.file, place.line)
 
 
 def waiver_uses(
@@ -80,10 +82,11 @@ def waiver_uses(
     known: Collection[str],
     today: date,
 ) -> Iterator[WaiverUse]:
-    """What became of each waiver. `applied` are the rules that were applied, `known` all there are."""
-    used = [id(waiver) for _, waiver in passed]
-    for waiver in waivers:
-        yield WaiverUse(waiver, id(waiver) in used, waiver.rule in applied, known, today)
+    """What became of each waiver, those that several documents share once. `applied` are the rules that were applied, `known`
+    all there are."""
+    used = {(waiver.rule, waiver.place) for _, waiver in passed}
+    for (rule, place), waiver in {(waiver.rule, waiver.place): waiver for waiver in waivers}.items():
+        yield WaiverUse(waiver, (rule, place) in used, rule in applied, known, today)
 
 
 def _unknown_rule(use: WaiverUse) -> Iterator[Fault]:

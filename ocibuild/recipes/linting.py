@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from enum import Enum
 from pathlib import Path
 
 from ocibuild.checks.catalogue import RULES, rule_named, rules_for
@@ -22,27 +19,11 @@ from ocibuild.errors import SpecError, UsageError
 from ocibuild.findings import Finding, Place
 from ocibuild.policy import LabelPolicy, Waiver
 from ocibuild.recipes.lint_contents import Looker
+from ocibuild.recipes.lint_files import Kind, files_to_lint
 from ocibuild.spec.drafts import Draft, load_drafts
-from ocibuild.spec.load import Facts, Overrides, is_spec_name
+from ocibuild.spec.load import Facts, Overrides
 from ocibuild.spec.source import read_source
 from ocibuild.spec.workflows import BuildStep, load_workflow
-
-_DOCKERFILE = re.compile(
-    r"(?:Docker|Container)file(?:[.-].+)?|(?:docker|container)file|.+\.(?:[Dd]ocker|[Cc]ontainer)file"
-)
-# What belongs to a Dockerfile, or makes one, and is none.
-_BESIDE = (".dockerignore", ".md", ".in", ".j2", ".jinja", ".jinja2", ".tmpl", ".tpl", ".template", ".erb")
-_OF_OTHERS = ("node_modules", "site-packages")  # what package managers put there, with files of other projects
-_WORKFLOWS = os.path.join(".github", "workflows")
-_YAML = (".yaml", ".yml")
-
-
-class Kind(Enum):
-    """What a file is read as."""
-
-    SPEC = "spec"
-    DOCKERFILE = "Dockerfile"
-    WORKFLOW = "workflow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +48,10 @@ class LintTerms:
     def rules(self, scope: Scope) -> tuple[Rule[object], ...]:
         """The rules of a scope that are to be applied."""
         return tuple(rule for rule in rules_for(scope) if self.applies(rule.id))
+
+    def applied(self, *scopes: Scope) -> set[str]:
+        """The ids of those rules."""
+        return {rule.id for scope in scopes for rule in self.rules(scope)}
 
     def applies(self, rule: str) -> bool:
         return rule not in self.ignore and (not self.select or rule in self.select)
@@ -97,36 +82,6 @@ def lint(paths: Sequence[Path], terms: LintTerms, facts: Facts) -> LintReport:
     return LintReport(tuple(findings), tuple(waived), tuple(files))
 
 
-def files_to_lint(paths: Sequence[Path]) -> dict[Path, Kind]:
-    """The files as given, and all specs, Dockerfiles and workflows in and below the directories, each with its kind."""
-    files: dict[Path, Kind] = {}
-    for path in paths:
-        if not path.is_dir():
-            files.setdefault(path, _kind(path) or (Kind.SPEC if path.suffix in _YAML else Kind.DOCKERFILE))
-            continue
-        found = {file: kind for file in sorted(_files_below(path)) if (kind := _kind(file)) is not None}
-        if not found:
-            hint = "name a spec, a Dockerfile or a workflow; `ocibuild init` writes a first spec"
-            raise UsageError("there is nothing to lint in this directory", where=str(path), hint=hint)
-        files.update(found)
-    return files
-
-
-def _kind(path: Path) -> Kind | None:
-    if is_spec_name(path.name):
-        return Kind.SPEC
-    if _DOCKERFILE.fullmatch(path.name) and path.suffix not in _BESIDE:
-        return Kind.DOCKERFILE
-    is_workflow = path.suffix in _YAML and str(path.absolute().parent).endswith(_WORKFLOWS)
-    return Kind.WORKFLOW if is_workflow else None
-
-
-def _files_below(directory: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(directory):
-        folders[:] = [name for name in folders if name == ".github" or not (name.startswith(".") or name in _OF_OTHERS)]
-        yield from (Path(folder, name) for name in files if os.path.isfile(os.path.join(folder, name)))
-
-
 def _order(finding: Finding) -> tuple[str, int, int]:
     place = finding.place or Place("")
     return place.file, place.line or 0, place.column or 0
@@ -137,15 +92,24 @@ Linted = tuple[Iterable[Finding], Sequence[tuple[Finding, Waiver]]]
 
 def _lint_spec(path: Path, terms: LintTerms, facts: Facts) -> Linted:
     drafts, faults = load_drafts(path, terms.overrides, facts)
-    looker = Looker()
-    found = [one for draft in drafts for one in _judge_draft(draft, looker, terms, is_sound=not faults)]
-    blamed = {_order(finding) for finding in faults}
-    ours = tuple(dict.fromkeys(one for one in found if _order(one) not in blamed))
-    comments = comment_waivers(str(path), drafts[0].text) if drafts else ()
-    written = [waiver for draft in drafts for waiver in draft.plan.waivers]
-    applied = {rule.id for scope in (Scope.LABELS, Scope.SPEC) for rule in terms.rules(scope)} if not faults else set()
-    kept, passed = _waive(ours, (*written, *comments), applied, terms)
-    return (*faults, *kept), passed
+    looker, blamed = Looker(), {_order(finding) for finding in faults}
+    kept: list[Finding] = []
+    passed: list[tuple[Finding, Waiver]] = []
+    for draft in drafts:
+        found = _judge_draft(draft, looker, terms, is_sound=not faults)
+        remaining, let = waive([one for one in found if _order(one) not in blamed], _waivers_of(draft), terms.today)
+        kept += remaining
+        passed += let
+    # What a shared file lets pass may be another spec's.
+    own = [waiver for draft in drafts for waiver in _waivers_of(draft) if waiver.place.file == str(path)]
+    applied = set() if faults else terms.applied(Scope.LABELS, Scope.SPEC)
+    return (*faults, *dict.fromkeys(kept), *_judge_waivers(own, passed, applied, terms)), tuple(dict.fromkeys(passed))
+
+
+def _waivers_of(draft: Draft) -> tuple[Waiver, ...]:
+    """Those of the document, and those in comments."""
+    comments = [waiver for source in draft.sources for waiver in comment_waivers(source.name, source.text)]
+    return (*draft.plan.waivers, *comments)
 
 
 def _judge_draft(draft: Draft, looker: Looker, terms: LintTerms, *, is_sound: bool) -> Iterator[Finding]:
@@ -168,13 +132,13 @@ def _lint_dockerfile(path: Path, terms: LintTerms, _facts: Facts) -> Linted:
         return error.findings, ()
     labels = dockerfile_labels(str(path), text, terms.profile or profile_named("generic"), terms.policy)
     found = judge(terms.rules(Scope.LABELS), labels) if labels else ()
-    return _waive(found, comment_waivers(str(path), text), {rule.id for rule in terms.rules(Scope.LABELS)}, terms)
+    return _waive(found, comment_waivers(str(path), text), terms.applied(Scope.LABELS), terms)
 
 
 def _lint_workflow(path: Path, terms: LintTerms, _facts: Facts) -> Linted:
     steps, text, faults = load_workflow(path)
     found = tuple(dict.fromkeys(finding for step in steps for finding in _judge_step(step, terms)))
-    applied = {rule.id for scope in (Scope.LABELS, Scope.WORKFLOW) for rule in terms.rules(scope)}
+    applied = terms.applied(Scope.LABELS, Scope.WORKFLOW)
     kept, passed = _waive(found, comment_waivers(str(path), text), applied, terms)
     return (*faults, *kept), passed
 
@@ -199,8 +163,14 @@ def _label_sets(step: BuildStep, terms: LintTerms) -> Iterator[LabelSet]:
 
 def _waive(findings: Sequence[Finding], waivers: Sequence[Waiver], applied: set[str], terms: LintTerms) -> Linted:
     kept, passed = waive(findings, waivers, terms.today)
-    uses = waiver_uses(waivers, passed, applied, {rule.id for rule in RULES}, terms.today)
-    return (*kept, *(finding for use in uses for finding in judge(terms.rules(Scope.WAIVER), use))), passed
+    return (*kept, *_judge_waivers(waivers, passed, applied, terms)), passed
+
+
+def _judge_waivers(
+    waivers: Sequence[Waiver], passed: Sequence[tuple[Finding, Waiver]], applied: set[str], terms: LintTerms
+) -> Iterator[Finding]:
+    for use in waiver_uses(waivers, passed, applied, {rule.id for rule in RULES}, terms.today):
+        yield from judge(terms.rules(Scope.WAIVER), use)
 
 
 _LINTERS: Mapping[Kind, Callable[[Path, LintTerms, Facts], Linted]] = {

@@ -16,6 +16,7 @@ from ocibuild.spec.ledger import Ledger
 from ocibuild.spec.load import Facts, Overrides, read_documents
 from ocibuild.spec.nodes import ListNode, MapNode, Node, Path, ScalarNode, child
 from ocibuild.spec.plans import Rendering, read_plan, render_document
+from ocibuild.spec.source import Source
 from ocibuild.spec.template_language import TemplateError
 from ocibuild.spec.variables import scope_of
 
@@ -37,9 +38,9 @@ class Draft:
     is_whole: bool
 
     @property
-    def text(self) -> str:
-        """The whole text of the file, of which the document may be a part."""
-        return self.document.source.text
+    def sources(self) -> tuple[Source, ...]:
+        """The file, of which the document may be a part, and those that it extends."""
+        return self.document.source, *self.document.inherited
 
     def has(self, path: Path) -> bool:
         """Whether anything is written there."""

@@ -12,7 +12,8 @@ import pytest
 from ocibuild.checks.profiles import profile_named
 from ocibuild.errors import UsageError
 from ocibuild.policy import Demand, LabelPolicy
-from ocibuild.recipes.linting import Kind, LintReport, LintTerms, files_to_lint, lint
+from ocibuild.recipes.lint_files import Kind, files_to_lint
+from ocibuild.recipes.linting import LintReport, LintTerms, lint
 from ocibuild.spec.load import Facts, Overrides
 
 TODAY = date(2026, 1, 1)
@@ -430,6 +431,30 @@ def test_what_is_waived_is_reported_with_its_reason(tmp_path: Path) -> None:
     done = report(tmp_path, files)
     ((finding, waiver),) = done.waived
     assert (done.findings, finding.rule, waiver.reason) == ((), "source-missing", "for tests only")
+
+
+CASED = "metadata: {source: https://a.invalid/b, licenses: mit}\n"
+
+
+def test_the_waivers_of_a_document_are_not_those_of_the_next(tmp_path: Path) -> None:
+    waiver = "waivers: [{rule: license-case, reason: test}]\n"
+    assert found(tmp_path, HEAD + CASED + LAYER + waiver + "---\n" + HEAD + CASED + LAYER) == [("license-case", 7)]
+
+
+def test_a_waiver_that_one_image_of_a_matrix_needs_is_used(tmp_path: Path) -> None:
+    text = "matrix: {l: [mit, MIT]}\nmetadata: {source: https://a.invalid/b, licenses: '{{ l }}', title: '{{ l }}'}\n"
+    waiver = "waivers: [{rule: license-case, reason: test}]\n"
+    assert found(tmp_path, HEAD + text + "image: quay.io/octocat/x\ntags: ['{{ l }}']\n" + waiver + LAYER) == []
+
+
+def test_what_a_shared_file_lets_pass_counts_for_its_own_lines_and_is_never_unused(tmp_path: Path) -> None:
+    waived = "metadata:\n  source: https://a.invalid/b\n  licenses: mit # ocibuild: ignore[license-case] test\n"
+    shared = HEAD + waived + "waivers: [{rule: placeholder, reason: for those that need it}]\n"
+    write(tmp_path, {"shared.yaml": shared})
+    spec = HEAD + "extends: shared.yaml\n" + LAYER + "metadata: {title: x}\n"
+    assert found(tmp_path, spec) == []
+    assert found(tmp_path, spec.replace("title: x", "licenses: mit")) == [("license-case", 4)]
+    assert found(tmp_path, spec.replace("title: x", "vendor: <your name>")) == []
 
 
 def test_a_spec_that_is_wrong_makes_no_waiver_unused(tmp_path: Path) -> None:
