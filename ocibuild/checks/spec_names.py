@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from ocibuild.checks.labels import PREFIX
 from ocibuild.checks.rule import Fault, Rule, Scope
-from ocibuild.checks.spec_subject import SpecUnderCheck, label_path
+from ocibuild.checks.spec_labels import label_path
+from ocibuild.checks.spec_subject import SpecUnderCheck
 from ocibuild.findings import Place, Severity
 from ocibuild.oci.media_type import Format
 from ocibuild.plan import Strings

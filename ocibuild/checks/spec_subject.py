@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ocibuild.checks.features import Environment, Feature, LayerCount
-from ocibuild.checks.labels import LABELS, PREFIX, Label, LabelSet
 from ocibuild.checks.names import ImageName
 from ocibuild.checks.profiles import Profile
 from ocibuild.findings import Place
 from ocibuild.oci.media_type import Compression
 from ocibuild.oci.platform import Platform
-from ocibuild.plan import ArchiveLayer, FilesLayer, ForeignLayer, LayerPlan, Origin, Plan, PlatformPlan, Strings
+from ocibuild.plan import ArchiveLayer, FilesLayer, ForeignLayer, LayerPlan, Origin, Plan, PlatformPlan
 
 Path = tuple[str | int, ...]
-_DEFAULTS: Path = ("metadata", "defaults")
-_OF_GIT = ("source", "revision", "version", "created", "title")  # what `defaults: git` stands for
 
 
 class SpecText(Protocol):
@@ -143,65 +140,6 @@ class SpecUnderCheck:
                     yield Feature(
                         "zstd", f"layer {layer.plan.name} is packed with zstd", self.place_of(layer.plan.origin)
                     )
-
-    def label_sets(self) -> Iterator[LabelSet]:
-        """The labels of every platform, then the annotations that are written apart from `metadata`."""
-        for part in self.platforms:
-            entries = (*self._labels(part.plan.labels), *self._open_labels(part.plan.labels))
-            yield LabelSet(LABELS, entries, self._labels_place, self.profile, policy=self.plan.policy)
-        for level in self.text.keys(("annotations",)):
-            path: Path = ("annotations", level)
-            entries = tuple(self._entry(key, value, (*path, key)) for key, value in self._annotations(level))
-            yield LabelSet(f"{level} annotations", entries, self.text.key_place(path), self.profile, complete=False)
-
-    @property
-    def _labels_place(self) -> Place:
-        for key in ("metadata", "labels"):
-            if self.text.has((key,)):
-                return self.text.key_place((key,))
-        return self.place
-
-    def _labels(self, labels: Strings) -> Iterator[Label]:
-        for key, value in labels:
-            path = label_path(self.text, key)
-            yield self._entry(key, value, path) if path else Label(key, value, self.text.place(_DEFAULTS))
-
-    def _open_labels(self, labels: Strings) -> Iterator[Label]:
-        """What is written and has no value yet, and what git gives in another checkout: at a tag, or with a remote."""
-        metadata = [PREFIX + key for key in self.text.keys(("metadata",)) if key != "defaults"]
-        written = (*metadata, *self.text.keys(("labels",)))
-        known = dict(labels)
-        for key in dict.fromkeys(written):
-            path = label_path(self.text, key)
-            if path and key not in known:
-                yield self._entry(key, None, path)
-        for key in self._given_by_git():
-            if key not in known and key not in written:
-                yield Label(key, None, self.text.place(_DEFAULTS))
-
-    def _given_by_git(self) -> Iterator[str]:
-        named = self.text.texts(_DEFAULTS)
-        for name in _OF_GIT if named == ("git",) else named:
-            yield PREFIX + name
-
-    def _entry(self, key: str, value: str | None, path: Path) -> Label:
-        return Label(key, value, self.text.place(path), self.text.key_place(path))
-
-    def _annotations(self, level: str) -> Iterator[tuple[str, str]]:
-        values: dict[str, Strings] = {
-            "index": self.plan.index_annotations,
-            "index-descriptor": self.plan.index_descriptor_annotations,
-            "manifest": tuple(pair for part in self.platforms for pair in part.plan.annotations),
-            "manifest-descriptor": tuple(pair for part in self.platforms for pair in part.plan.descriptor_annotations),
-        }
-        own = self.text.keys(("annotations", level))
-        return ((key, value) for key, value in dict.fromkeys(values.get(level, ())) if key in own)
-
-
-def label_path(text: SpecText, key: str) -> Path | None:
-    """Where a label is written: under `labels`, which win, or under `metadata`."""
-    candidates: tuple[Path, ...] = (("labels", key), ("metadata", key.removeprefix(PREFIX)))
-    return next((path for path in candidates if text.has(path)), None)
 
 
 def _is_zstd(layer: LayerPlan) -> bool:

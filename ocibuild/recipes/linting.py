@@ -13,6 +13,7 @@ from ocibuild.checks.labels import Label, LabelSet
 from ocibuild.checks.names import ImageName, WorkflowStep
 from ocibuild.checks.profiles import Profile, profile_for, profile_named
 from ocibuild.checks.rule import Fault, Rule, Scope, judge
+from ocibuild.checks.spec_labels import label_sets
 from ocibuild.checks.spec_subject import SpecUnderCheck
 from ocibuild.checks.waivers import comment_waivers, waive, waiver_uses
 from ocibuild.errors import SpecError, UsageError
@@ -119,7 +120,7 @@ def _judge_draft(draft: Draft, looker: Looker, terms: LintTerms, *, is_sound: bo
     profile = terms.profile or (profile_for(host) if host else profile_named("generic"))
     platforms = looker.platforms(plan)
     spec = SpecUnderCheck(plan, draft, platforms, profile, draft.is_whole)
-    for labels in spec.label_sets():
+    for labels in label_sets(spec):
         yield from judge(terms.rules(Scope.LABELS), labels)
     if is_sound:
         yield from judge(terms.rules(Scope.SPEC), spec)
