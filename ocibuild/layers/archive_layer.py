@@ -14,7 +14,7 @@ from ocibuild.oci.compression import sniff, unpack
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest
 from ocibuild.oci.media_type import Compression, Format, layer_type
-from ocibuild.oci.tar_format import DIRECTORY, printable
+from ocibuild.oci.tar_format import printable
 from ocibuild.oci.tar_reader import TarReader
 from ocibuild.plan import ArchiveLayer, BuiltLayer
 
@@ -71,13 +71,13 @@ def _packing(plan: ArchiveLayer, archive: FileContent) -> Compression:
 
 def _check_members(chunks: Iterable[bytes], subject: str) -> None:
     """Read the archive to its end. What runtimes would stumble over is an error here, where it can be mended."""
-    seen: dict[bytes, bytes] = {}
+    seen: set[bytes] = set()
     for member in TarReader(chunks, subject):
         path = b"/".join(part for part in member.path.split(b"/") if part not in (b"", b"."))
-        # podman 4.3 fails on a path that comes twice, unless both are directories (image-spec layer.md: MUST NOT).
-        if path in seen and (seen[path], member.kind) != (DIRECTORY, DIRECTORY):
+        # podman 4.3 fails on a path that comes twice, be it that of a directory (image-spec layer.md: MUST NOT).
+        if path in seen:
             raise SourceError(
                 f"{subject} holds {printable(path)!r} twice, which no layer may",
                 hint="use `files: [{extract: ..., to: /}]`, where the last one counts",
             )
-        seen[path] = member.kind
+        seen.add(path)

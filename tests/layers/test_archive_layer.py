@@ -119,8 +119,13 @@ def test_a_path_that_comes_twice_is_refused(tmp_path: Path, again: str) -> None:
     assert "extract" in str(error.hint)
 
 
-def test_directories_may_come_twice_and_whiteouts_are_what_archives_are_for(tmp_path: Path) -> None:
-    members = ("d/", b""), ("./d/", b""), ("d/.wh.gone", b""), (tar_info("null", tarfile.CHRTYPE), b"")
+def test_a_directory_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    plain_tar(tmp_path, ("d/", b""), ("d/a", b""), ("./d/", b""))
+    assert refused(tmp_path).what.startswith("'layer.tar' holds 'd' twice")
+
+
+def test_whiteouts_are_what_archives_are_for(tmp_path: Path) -> None:
+    members = ("d/", b""), ("d/.wh.gone", b""), (tar_info("null", tarfile.CHRTYPE), b"")
     raw = plain_tar(tmp_path, *members)
     assert build(layer(tmp_path)).blob == raw
 
