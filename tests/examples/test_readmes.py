@@ -184,3 +184,21 @@ def aws_lambda(sandbox: Sandbox) -> None:
     assert (image.indexes[1:], image.platform) == ((), "linux/arm64")
     assert all(layer.media_type.endswith("+gzip") for layer in image.layers)
     assert image.config["config"]["Cmd"] == ["handler.handle"]
+
+
+@check("release-tags")
+def release_tags(sandbox: Sandbox) -> None:
+    commit = subprocess.run(
+        [require("git"), "rev-parse", "HEAD"], cwd=sandbox.project, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    (image,) = whole(sandbox, "ghcr.io/octocat/released:1")
+    prefix = "org.opencontainers.image."
+    assert image.config["config"]["Labels"] == {
+        prefix + "source": "https://github.com/octocat/hello",
+        prefix + "revision": commit,
+        prefix + "version": "1.2.3",
+        prefix + "created": "2026-01-02T03:04:05Z",
+        prefix + "title": "released",
+        prefix + "description": "A site that is released by git tags",
+        prefix + "licenses": "MIT",
+    }
