@@ -13,8 +13,6 @@ from ocibuild.checks.rule import Fault, Rule, Scope, judge
 from ocibuild.findings import Finding, Place, Severity
 from ocibuild.oci.media_type import is_foreign
 
-__all__ = ["RULES", "ImageUnderCheck", "check_image"]
-
 
 def check_image(image: ImageUnderCheck) -> tuple[Finding, ...]:
     """What the image cannot be pushed with, each fault once."""

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ocibuild.assembly import destinations_of, names_of
-from ocibuild.checks.image_rules import ImageUnderCheck, check_image
+from ocibuild.checks.image_rules import check_image
+from ocibuild.checks.image_subject import ImageUnderCheck
 from ocibuild.checks.label_policy import RULES as POLICY_RULES
 from ocibuild.checks.profiles import Profile, profile_for
 from ocibuild.checks.rule import judge

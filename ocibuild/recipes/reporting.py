@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ocibuild import __version__
-from ocibuild.checks.image_rules import ImageUnderCheck, check_image
+from ocibuild.checks.image_rules import check_image
+from ocibuild.checks.image_subject import ImageUnderCheck
 from ocibuild.checks.profiles import profile_for, profile_named
 from ocibuild.differences import Image, ImageDifference, image_changes, images_of, layer_pairs, paired
 from ocibuild.graph import Node, read_configs
