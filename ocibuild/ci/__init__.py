@@ -1,1 +1,4 @@
-"""What git says of the source that is being built. May import `oci` and `plan`; reads the environment and runs `git`."""
+"""What git and the CI system say of what is built, the tags that rules make of it, and what steps hand on.
+
+May import `oci` and `plan`; reads the environment and runs `git`.
+"""
