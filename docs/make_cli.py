@@ -28,7 +28,7 @@ _TAIL = """## Exit codes
 | exit code | means |
 | --- | --- |
 | 0 | done |
-| 1 | the image breaks a rule (findings); nothing was sent. Of `lint`: errors were found. Of `diff`: the images differ; of `lock --check` and `check-base`: a base moved |
+| 1 | the image breaks a rule (findings); nothing was sent. Of `lint` and `verify`: errors were found. Of `diff`: the images differ; of `lock --check` and `check-base`: a base moved |
 | 2 | usage, or an invalid spec |
 | 3 | building failed: a source, a local file, the disk |
 | 4 | the registry refused, has no such image, or cannot be reached |
@@ -48,10 +48,13 @@ Every option can be given as the variable that stands beside it: `--metadata-fil
 | --- | --- |
 | `OCIBUILD_CACHE_DIR`, `XDG_CACHE_HOME` | where the cache is; default `~/.cache/ocibuild` |
 | `OCIBUILD_DEBUG` | tracebacks, as `--debug` |
+| `OCIBUILD_FILE`, `OCIBUILD_SET`, `OCIBUILD_TAG`, `OCIBUILD_PLATFORM`, `OCIBUILD_OUTPUT`, ... | the options |
 | `SOURCE_DATE_EPOCH` | the time of what has none of its own, in seconds since 1970 |
 | `REGISTRY_AUTH_FILE`, `DOCKER_CONFIG`, `XDG_RUNTIME_DIR`, `XDG_CONFIG_HOME` | where credentials are looked for, in this order, as docker, podman and skopeo do |
 | `CI_REGISTRY`, `CI_REGISTRY_USER`, `CI_REGISTRY_PASSWORD` | GitLab's credentials, for that registry only |
 | `GITHUB_TOKEN`, `GITHUB_ACTOR` | GitHub's credentials, for ghcr.io only |
+| `GITHUB_ACTIONS`, `GITHUB_OUTPUT`, `GITHUB_STEP_SUMMARY` | in a step of GitHub Actions: annotations, outputs and a summary of what was done |
+| `GITHUB_...`, `CI_...`, `DOCKER_METADATA_...` | what began the build, for [tags](tags.md#what-is-built) |
 | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`, `SSL_CERT_DIR` | as everywhere |
 | `NO_COLOR`, `FORCE_COLOR`, `CI`, `TERM` | colour, and whether lines may be drawn over |
 

@@ -37,6 +37,7 @@ the spec's variables, and
 | `platform.os`, `platform.arch`, `platform.variant`, `platform.os_version` | the platform that the image is built for |
 | `git.commit`, `git.short_commit`, `git.commit_date`, `git.branch`, `git.tag`, `git.dirty` | the checkout that holds the spec |
 | `git.owner`, `git.repository` | from the URL of the remote `origin` |
+| `ci.NAME` | [what began the build](tags.md#what-is-built): event, branch, tag, commit, run, on GitHub, on GitLab and elsewhere |
 
 An undefined name is an error. YAML scalars mean what they look like: `1.10`, `0644`, `no` and dates stay text.
 `ocibuild render` shows what a spec means once all templates are filled in.
@@ -49,7 +50,8 @@ in; all other paths are relative to the spec, wherever they are written, since n
 image. Messages point to the file that is meant. A directory of specs is searched for `ocibuild.yaml` and
 `NAME.ocibuild.yaml`, so a file that is only extended is called otherwise.
 
-A file may hold several documents, `-f` may be repeated or name a directory: each document is an image of its own.
+A file may hold several documents, `-f` may be repeated or name a directory: each document is an image of its own. See
+[many-images.md](many-images.md).
 
 ## Over a base
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from ocibuild import errors
 from ocibuild.cli.app import COMMANDS
+from ocibuild.spec.scope import CI_FACTS, GIT_FACTS
 from tests.cli.program import ROOT, succeed, write_tree
 from tests.docs.sandbox import git_project
 
@@ -35,6 +37,14 @@ def test_the_example_is_valid_and_shows_every_key(tmp_path: Any) -> None:
     assert set(schema_keys(schema)) - shown == set()
 
 
+def test_all_facts_that_templates_know_are_named() -> None:
+    pages = (DOCS / "spec.md").read_text("utf-8"), (DOCS / "tags.md").read_text("utf-8")
+    section = pages[0].partition("## Templates")[2].partition("\n## ")[0]
+    assert [name for name in GIT_FACTS if f"`git.{name}`" not in section] == []
+    table = pages[1].partition("| `ci.` |")[2].partition("\n\n")[0]
+    assert [name for name in CI_FACTS if f"`{name}`" not in table] == []
+
+
 def schema_keys(node: Any) -> Iterator[str]:
     """Every name of a property in a schema, at any depth."""
     if isinstance(node, dict):
@@ -57,6 +67,36 @@ def test_every_key_has_a_meaning_and_an_example() -> None:
     assert [row.path for row in rows if not row.example and row.path not in below] == []
 
 
+def test_the_exit_codes_are_complete() -> None:
+    table = (DOCS / "cli.md").read_text("utf-8").partition("| exit code | means |")[2].partition("\n\n")[0]
+    shown = {int(number) for cell in re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE) for number in cell.split(",")}
+    raised = {
+        cls.exit_code
+        for cls in vars(errors).values()
+        if isinstance(cls, type) and issubclass(cls, errors.OcibuildError)
+    }
+    assert shown == raised | {0, 130, 143}
+
+
 def test_every_command_has_an_anchor() -> None:
     page = (DOCS / "cli.md").read_text("utf-8")
     assert [name for name in COMMANDS if f"\n## ocibuild {name}\n" not in page] == []
+
+
+def test_the_picture_of_a_terminal_shows_what_is_printed() -> None:
+    script = runpy.run_path(str(DOCS / "make_terminal.py"))
+    made, kept = (sorted(_without_digests(text)) for text in (script["terminal_picture"](), _terminal()))
+    assert made == kept, "run `python docs/make_terminal.py`"
+
+
+def _terminal() -> str:
+    return (DOCS / "terminal.svg").read_text("utf-8")
+
+
+def _without_digests(picture: str) -> list[str]:
+    """The lines, with neither digests and sizes, nor their places: threads end in any order."""
+    return [re.sub(r'[0-9a-f]{64}|\d+B|y="\d+"', "", line) for line in picture.splitlines()]
+
+
+def test_the_picture_of_a_terminal_loads_nothing() -> None:
+    assert re.findall(r"https?://[^\"]+|@import|url\(|<script", _terminal()) == ["http://www.w3.org/2000/svg"]
