@@ -76,7 +76,7 @@ def test_every_byte_is_the_same(tmp_path: Path, usual: dict[str, bytes], way: Wa
 
 
 OWN_VERSION = "{}.{}".format(*sys.version_info)
-NEEDED = "import click, deflate, filelock, httpx, jinja2, packaging, platformdirs, rich, yaml, zstandard"
+NEEDED = "import click, deflate, filelock, httpx, jinja2, jsonschema, packaging, platformdirs, rich, yaml, zstandard"
 
 
 @pytest.mark.parametrize("version", [version for version in ("3.11", "3.12", "3.13") if version != OWN_VERSION])
