@@ -43,11 +43,17 @@ class Desk:
         return self.loaded
 
     def build(
-        self, *specs: str, to: str = "layout", sparse: bool = False, reuse: api.Reuse | None = None, **overrides: Any
+        self,
+        *specs: str,
+        to: str = "layout",
+        sparse: bool = False,
+        reuse: api.Reuse | None = None,
+        jobs: int = 2,
+        **overrides: Any,
     ) -> tuple[api.Built, ...]:
         """Builds specs into a layout (or, with its kind, an archive) in the directory."""
         plans = self.load(*specs, **overrides)
-        return api.build(plans, self.output(to), self.places, self_contained=not sparse, reuse=reuse, jobs=2)
+        return api.build(plans, self.output(to), self.places, self_contained=not sparse, reuse=reuse, jobs=jobs)
 
     def push(self, *destinations: str, of: str = "layout", **terms: Any) -> tuple[api.Pushed, ...]:
         """Pushes what was built of the specs that were loaded last."""

@@ -121,6 +121,26 @@ def test_a_changed_file_packs_its_own_segment_again_and_no_other(
     assert again == digest(desk.build(SPEC, to="anew"))
 
 
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+@pytest.mark.parametrize("jobs", [1, 2, 8])
+def test_neither_jobs_nor_what_is_left_of_a_cache_show_in_the_digest(
+    desk: Desk, tree: Path, reuse: api.Reuse, jobs: int, compression: str
+) -> None:
+    spec = f"compression: {compression}\n{SPEC}"
+    write(tree / "large", os.urandom(5 << 20))
+    cold = digest(desk.build(spec, reuse=reuse, jobs=jobs))
+    assert cold == digest(desk.build(spec, to="anew", jobs=3))
+    write(tree / "file-7", b"changed")
+    warm = digest(desk.build(spec, reuse=reuse, jobs=jobs))
+    assert warm == digest(desk.build(spec, to="anew", jobs=3)) != cold
+    write(tree / "file-8", b"changed")
+    shutil.rmtree(desk.path())
+    assert reuse.cache is not None
+    api.prune(reuse.cache, 6 << 20)  # one of the two blobs, whose records stay or go
+    pruned = digest(desk.build(spec, reuse=reuse, jobs=jobs))
+    assert pruned == digest(desk.build(spec, to="anew", jobs=3)) != warm
+
+
 @pytest.mark.usefixtures("tree")
 @pytest.mark.parametrize("damage", ["blob flipped", "blob cut", "blob gone", "records cut", "records gone", "all gone"])
 def test_a_damaged_cache_costs_time_and_nothing_else(
