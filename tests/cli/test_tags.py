@@ -202,8 +202,10 @@ def test_a_release_takes_over_the_layers_of_the_one_before(
     assert outcomes == ["built", "published"]
 
 
-def test_tag_options_decide_before_rules(cli: Cli, released: Checkout) -> None:
+def test_tag_options_decide_before_rules(cli: Cli, released: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("tags", "-t", "mine").stdout == "mine\n"
+    monkeypatch.setenv("OCIBUILD_TAG", "type=ref,event=tag\n\n  mine  \n")
+    assert cli("tags").stdout == "v1.2.3\nmine\nlatest\n"
     assert cli("tags", "-t", "type=sha,prefix=,format=long").stdout.strip() == released("rev-parse", "HEAD")
 
 
