@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocibuild.ci.context import Context
@@ -206,6 +206,7 @@ REFS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(
     REFS,
     st.sampled_from(["refs/heads/", "refs/tags/", "refs/pull/", ""]),
@@ -228,6 +229,7 @@ def test_whatever_the_ref_is_a_rule_gives_a_tag_or_says_why_not(name: str, kind:
     assert {outcome.tag for outcome in result.outcomes if outcome.tag} <= set(result.tags)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_sanitizing_leaves_no_character_that_no_tag_has(text: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9._-]*", sanitized(text))

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocibuild.ci.context import Context
@@ -280,6 +280,7 @@ RULES = st.one_of(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(RULES)
 def test_any_text_is_a_rule_or_refused(text: str) -> None:
     with suppress(UsageError):
