@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tests.reliability.mortal import Job, Mortal, Operation, Run
 from tests.reliability.projects import write_project
-from tests.reliability.promises import check_nothing_lost, holdings, leftovers
+from tests.reliability.promises import check_nothing_lost, check_tidy, holdings
 
 FAULTS = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EROFS, errno.EACCES)
 _BUILD = ("build", "-q", "-j", "1", "--platform", "linux/amd64", "--cache-dir", "cache", "-o")
@@ -144,7 +144,7 @@ class _State:
     def check_done(self) -> None:
         """The output is as it is to be, and nothing lies about."""
         assert _names(self._out) == self._wanted
-        assert leftovers(self._project) == []
+        check_tidy(self._project)
         if self._held:
             check_nothing_lost(self._held, self._out)
 

@@ -58,3 +58,9 @@ def leftovers(directory: Path) -> list[str]:
     """Files and directories in the making that somebody left behind."""
     found = (path for path in directory.rglob("*") if is_temporary(path) or path.name.startswith(".ocibuild-"))
     return sorted(str(path.relative_to(directory)) for path in found if path.name != ".ocibuild-uploads")
+
+
+def check_tidy(directory: Path) -> None:
+    """Nothing in the making was left behind."""
+    left = leftovers(directory)
+    assert not left, left

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from tests.reliability.mortal import Job, Mortal, Run
 from tests.reliability.projects import write_project
 from tests.reliability.promises import holdings, leftovers
 from tests.reliability.serving import serving
+from tests.server.support import Client, digest_of
 
 SEVERAL = 4
 BUILD = ("build", "-q", "--cache-dir", "cache", "-o")
@@ -123,6 +125,20 @@ def test_a_disk_that_is_read_only_is_named_and_can_be_read_from(project: Path, t
         assert run("copy", f"oci:{disk}/out:1", "oci:copied").status == 0
         # The cache is for speed: one that cannot be written is no reason to fail.
         assert run(*build, "oci:elsewhere", "--cache-dir", f"{disk}/cache").digest == digest
+
+
+def test_a_server_whose_disk_is_full_says_so_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    large, small = random.Random(0).randbytes(3 << 20), b"small"
+    with small_disk(tmp_path / "disk", "size=4m") as disk, serving(disk / "out") as server, Client(server) as client:
+        (disk / "filler").write_bytes(bytes(2 << 20))
+        refused = client("POST", f"/v2/app/blobs/uploads/?digest={digest_of(large)}", large)
+        assert refused.status == 500
+        assert "No space left on device" in refused.body.decode()
+        assert leftovers(disk) == []
+        client.push_blob(small)
+        (disk / "filler").unlink()
+        client.push_blob(large)
+        assert holdings(disk / "out").blobs == {digest_of(blob).partition(":")[2] for blob in (large, small)}
 
 
 def test_a_directory_of_somebody_else_is_named(project: Path, mortal: Mortal) -> None:
