@@ -18,7 +18,7 @@ from ocibuild.oci.location import LayoutLocation
 
 if TYPE_CHECKING:
     from ocibuild.assembly import Built
-    from ocibuild.checks.catalogue import RULES, rule_named
+    from ocibuild.checks.catalogue import RULES, Selection, rule_named
     from ocibuild.checks.profiles import NO_LIMITS, PROFILES, Profile, profile_named
     from ocibuild.checks.rule import Rule
     from ocibuild.ci.dotenv import DOTENV_LIMIT, dotenv
@@ -72,7 +72,7 @@ DEFAULT_OUTPUT = LayoutLocation(".ocibuild/layout")
 # than most commands do. `NAME=OTHER` is OTHER there.
 _HOMES = {
     "ocibuild.assembly": "Built",
-    "ocibuild.checks.catalogue": "RULES rule_named",
+    "ocibuild.checks.catalogue": "RULES Selection rule_named",
     "ocibuild.checks.profiles": "NO_LIMITS PROFILES Profile profile_named",
     "ocibuild.checks.rule": "Rule",
     "ocibuild.ci.dotenv": "DOTENV_LIMIT dotenv",
@@ -122,8 +122,8 @@ __all__ = [  # noqa: RUF022 - in the order of use
     # specs
     "Facts", "ImageTags", "Overrides", "as_yaml", "facts_of", "git_facts", "load", "render", "schema_text", "source_findings", "spec_tags",
     # checking
-    "NO_LIMITS", "PROFILES", "RULES", "LintReport", "LintTerms", "Profile", "Rule", "Waiver", "lint", "load_policy", "rule_named",
-    "VerifyReport", "VerifyTerms", "verify",
+    "NO_LIMITS", "PROFILES", "RULES", "LintReport", "LintTerms", "Profile", "Rule", "Selection", "Waiver", "lint", "load_policy",
+    "rule_named", "VerifyReport", "VerifyTerms", "verify",
     # base images
     "BaseState", "Locked", "Standing", "base_states", "lock", "lock_findings", "recorded_bases",
     # building

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from ocibuild.checks import (
@@ -50,9 +51,21 @@ RULES: tuple[Rule[Any], ...] = (
 )
 
 
-def rules_for(scope: Scope) -> tuple[Rule[Any], ...]:
-    """The rules that look at subjects of `scope`."""
-    return tuple(rule for rule in RULES if scope in rule.scopes)
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rules are applied: those of `select`, or all if it is empty, but for those of `ignore`. UsageError for unknown ids."""
+
+    select: frozenset[str] = frozenset()
+    ignore: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        for name in sorted(self.select | self.ignore):
+            rule_named(name)
+
+    def rules(self, scope: Scope) -> tuple[Rule[Any], ...]:
+        """The rules that look at subjects of `scope`."""
+        chosen = (rule for rule in RULES if not self.select or rule.id in self.select)
+        return tuple(rule for rule in chosen if rule.id not in self.ignore and scope in rule.scopes)
 
 
 def rule_named(name: str) -> Rule[Any]:

@@ -7,15 +7,20 @@ from typing import Any
 
 import click
 
+from ocibuild import api
 from ocibuild.cli.formats import Waived, rendered
 from ocibuild.cli.messages import say
 from ocibuild.errors import FindingsError
 from ocibuild.findings import Finding, Severity
 
 
-def rule_names(options: dict[str, Any], name: str) -> frozenset[str]:
-    """The ids that `--select` or `--ignore` gives."""
-    return frozenset(rule.strip() for text in options[name] for rule in text.split(",") if rule.strip())
+def selection(options: dict[str, Any]) -> api.Selection:
+    """The rules that `--select` and `--ignore` leave."""
+    return api.Selection(_ids(options["select"]), _ids(options["ignore"]))
+
+
+def _ids(texts: Iterable[str]) -> frozenset[str]:
+    return frozenset(rule.strip() for text in texts for rule in text.split(",") if rule.strip())
 
 
 def conclude(findings: Sequence[Finding], waived: Waived, subject: str, options: dict[str, Any]) -> int:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
-from ocibuild.checks.catalogue import RULES, rule_named, rules_for
+from ocibuild.checks.catalogue import RULES, Selection
 from ocibuild.checks.dockerfile.stages import dockerfile_labels
 from ocibuild.checks.labels import Label, LabelSet
 from ocibuild.checks.names import ImageName, WorkflowStep
@@ -29,33 +30,22 @@ from ocibuild.spec.workflows import BuildStep, load_workflow
 
 @dataclass(frozen=True, slots=True)
 class LintTerms:
-    """How to lint. `profile` None is that of each image's host; `policy` takes the place of the specs' own.
-
-    Only the rules of `select` are applied, or all if it is empty, but for those of `ignore`. UsageError for ids that are
-    none. Waivers count as of `today`.
-    """
+    """How to lint. `profile` None is that of each image's host; `policy` takes the place of the specs' own. Waivers count as of
+    `today`."""
 
     today: date
     profile: Profile | None = None
     policy: LabelPolicy | None = None
-    select: frozenset[str] = frozenset()
-    ignore: frozenset[str] = frozenset()
+    selection: Selection = field(default_factory=Selection)
     overrides: Overrides = field(default_factory=Overrides)
 
-    def __post_init__(self) -> None:
-        for name in sorted(self.select | self.ignore):
-            rule_named(name)
-
-    def rules(self, scope: Scope) -> tuple[Rule[object], ...]:
+    def rules(self, scope: Scope) -> tuple[Rule[Any], ...]:
         """The rules of a scope that are to be applied."""
-        return tuple(rule for rule in rules_for(scope) if self.applies(rule.id))
+        return self.selection.rules(scope)
 
     def applied(self, *scopes: Scope) -> set[str]:
-        """The ids of those rules."""
+        """The ids of the rules of `scopes` that are."""
         return {rule.id for scope in scopes for rule in self.rules(scope)}
-
-    def applies(self, rule: str) -> bool:
-        return rule not in self.ignore and (not self.select or rule in self.select)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ocibuild.borrowing import BorrowingReader
-from ocibuild.checks.catalogue import rule_named, rules_for
+from ocibuild.checks.catalogue import Selection
 from ocibuild.checks.image_contents import ContentUnderCheck, Damage, Harm
 from ocibuild.checks.image_subject import ImageUnderCheck, is_runnable
 from ocibuild.checks.layer_reading import LIMITS, ReadingLimits
@@ -26,25 +27,16 @@ from ocibuild.store.places import open_location
 
 @dataclass(frozen=True, slots=True)
 class VerifyTerms:
-    """How to verify. `profile` None is that of each image's host.
-
-    Only the rules of `select` are applied, or all if it is empty, but for those of `ignore`. UsageError for ids that are none.
-    """
+    """How to verify. `profile` None is that of each image's host."""
 
     profile: Profile | None = None
-    select: frozenset[str] = frozenset()
-    ignore: frozenset[str] = frozenset()
+    selection: Selection = field(default_factory=Selection)
     jobs: int = 4
     limits: ReadingLimits = LIMITS
 
-    def __post_init__(self) -> None:
-        for name in sorted(self.select | self.ignore):
-            rule_named(name)
-
-    def rules(self, scope: Scope) -> tuple[Rule[object], ...]:
+    def rules(self, scope: Scope) -> tuple[Rule[Any], ...]:
         """The rules of a scope that are to be applied."""
-        chosen = (rule for rule in rules_for(scope) if not self.select or rule.id in self.select)
-        return tuple(rule for rule in chosen if rule.id not in self.ignore)
+        return self.selection.rules(scope)
 
     def profile_of(self, host: str | None) -> Profile:
         return self.profile or (profile_for(host) if host else profile_named("generic"))

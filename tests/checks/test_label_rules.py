@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ocibuild.checks.catalogue import rules_for
+from ocibuild.checks.catalogue import Selection
 from ocibuild.checks.label_licenses import DEPRECATED
 from ocibuild.checks.labels import PREFIX, Label, LabelSet
 from ocibuild.checks.profiles import PROFILES, profile_named
@@ -17,6 +17,7 @@ from ocibuild.policy import Demand, LabelPolicy, ValueType
 
 SOURCE = ("source", "https://github.com/octocat/hello")
 HERE = Place("here", 1)
+LABEL_RULES = Selection().rules(Scope.LABELS)
 
 
 def label_set(*pairs: tuple[str, str | None], level: str = "labels") -> LabelSet:
@@ -27,7 +28,7 @@ def label_set(*pairs: tuple[str, str | None], level: str = "labels") -> LabelSet
 
 def findings(*pairs: tuple[str, str | None]) -> tuple[Finding, ...]:
     own = () if any(key == "source" for key, _ in pairs) else (SOURCE,)
-    return judge(rules_for(Scope.LABELS), label_set(*own, *pairs))
+    return judge(LABEL_RULES, label_set(*own, *pairs))
 
 
 @pytest.mark.parametrize(
@@ -131,21 +132,21 @@ def test_a_secret_is_found_and_not_repeated(secret: str) -> None:
     labels = LabelSet(
         "labels", (Label("com.example.x", secret, place),), HERE, profile_named("generic"), complete=False
     )
-    (finding,) = judge(rules_for(Scope.LABELS), labels)
+    (finding,) = judge(LABEL_RULES, labels)
     assert finding.rule == "secret-in-label"
     assert secret not in repr(finding)
 
 
 def test_labels_that_are_added_to_others_are_not_missed() -> None:
     partial = replace(label_set(), complete=False, policy=LabelPolicy("p", {"a.b": Demand(required=True)}))
-    assert judge(rules_for(Scope.LABELS), partial) == ()
-    assert judge(rules_for(Scope.LABELS), label_set(level="index annotations")) == ()
+    assert judge(LABEL_RULES, partial) == ()
+    assert judge(LABEL_RULES, label_set(level="index annotations")) == ()
 
 
 def test_lengths_are_those_of_the_profile() -> None:
     long = label_set(SOURCE, ("description", "x" * 513))
     for profile in PROFILES:
-        found = judge(rules_for(Scope.LABELS), replace(long, profile=profile))
+        found = judge(LABEL_RULES, replace(long, profile=profile))
         assert bool(found) == (profile.description_length == 512), profile.name
 
 
@@ -185,7 +186,7 @@ DEMANDS = {
 )
 def test_policies(key: str, good: list[str], bad: list[str]) -> None:
     policy = LabelPolicy("p", DEMANDS)
-    rules = [rule for rule in rules_for(Scope.LABELS) if rule.id.startswith("policy-")]
+    rules = [rule for rule in LABEL_RULES if rule.id.startswith("policy-")]
     for value in good:
         assert judge(rules, replace(label_set((key, value)), policy=policy)) == (), value
     for value in bad:

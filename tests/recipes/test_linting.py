@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ocibuild.checks.catalogue import Selection
 from ocibuild.checks.profiles import profile_named
 from ocibuild.errors import UsageError
 from ocibuild.policy import Demand, LabelPolicy
@@ -365,10 +366,13 @@ def test_rules_are_selected_and_ignored(tmp_path: Path) -> None:
     text = HEAD + "metadata: {source: x, licenses: mit}\nwaivers: [{rule: license-deprecated, reason: test}]\n" + LAYER
     everything = [("source-not-url", 2), ("license-case", 2), ("waiver-unused", 3)]
     assert found(tmp_path, text) == everything
-    assert found(tmp_path, text, LintTerms(TODAY, select=frozenset({"license-case"}))) == everything[1:2]
-    assert found(tmp_path, text, LintTerms(TODAY, ignore=frozenset({"license-case"}))) == [everything[0], everything[2]]
+    assert found(tmp_path, text, LintTerms(TODAY, selection=Selection(frozenset({"license-case"})))) == everything[1:2]
+    assert found(tmp_path, text, LintTerms(TODAY, selection=Selection(ignore=frozenset({"license-case"})))) == [
+        everything[0],
+        everything[2],
+    ]
     with pytest.raises(UsageError, match="there is no rule 'x'"):
-        LintTerms(TODAY, ignore=frozenset({"x"}))
+        Selection(ignore=frozenset({"x"}))
 
 
 def test_the_host_decides_on_the_limits_unless_a_profile_is_named(tmp_path: Path) -> None:

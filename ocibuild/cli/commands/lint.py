@@ -11,7 +11,7 @@ import click
 from ocibuild import api
 from ocibuild.cli.options import DEFAULT_FILE, KeyValue, option, profile_option, subcommand, verdict_options
 from ocibuild.cli.session import facts, spec_files
-from ocibuild.cli.verdict import conclude, rule_names
+from ocibuild.cli.verdict import conclude, selection
 from ocibuild.errors import UsageError
 
 
@@ -44,8 +44,7 @@ def command(paths: tuple[Path, ...], **options: Any) -> int:
         today=datetime.now(UTC).date(),
         profile=api.profile_named(options["profile"]) if options["profile"] else None,
         policy=api.load_policy(options["policy"]) if options["policy"] else None,
-        select=rule_names(options, "select"),
-        ignore=rule_names(options, "ignore"),
+        selection=selection(options),
         overrides=api.Overrides(sets=dict(options["sets"])),
     )
     report = api.lint(_existing(paths), terms, facts())

@@ -17,7 +17,7 @@ from ocibuild.cli.options import (
     verdict_options,
 )
 from ocibuild.cli.session import default_jobs, opened_places
-from ocibuild.cli.verdict import conclude, rule_names
+from ocibuild.cli.verdict import conclude, selection
 from ocibuild.oci.location import parse_location
 from ocibuild.sizes import human_size
 
@@ -43,8 +43,7 @@ def command(images: tuple[str, ...], **options: Any) -> int:
     """
     terms = api.VerifyTerms(
         profile=api.profile_named(options["profile"]) if options["profile"] else None,
-        select=rule_names(options, "select"),
-        ignore=rule_names(options, "ignore"),
+        selection=selection(options),
         jobs=options["jobs"] or default_jobs(),
     )
     with opened_places(options) as places:
