@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: demo test lint format check peers crash
+.PHONY: docs demo test lint format check peers crash
 .DEFAULT_GOAL := test
 
 demo: $(READY)
@@ -24,6 +24,10 @@ lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# The pages and pictures that are made from the code; tests/docs says when one is out of date.
+docs: $(READY)
+	for script in docs/make_*.py; do $(BIN)/python $$script || exit; done
 
 format: $(READY)
 	$(BIN)/ruff check --fix
