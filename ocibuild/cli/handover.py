@@ -73,10 +73,10 @@ def results_of_pushed(pushed: Sequence[api.Pushed]) -> list[Result]:
     return [Result(one.errand.digest, one.reference, one.tags, metadata_of_pushed(one)) for one in pushed]
 
 
-def result_of_index(index: Descriptor, destination: Location) -> Result:
+def result_of_index(index: Descriptor, destination: Location, tags: Sequence[str]) -> Result:
     reference = destination.reference if isinstance(destination, RegistryLocation) else None
-    tags = (reference.tag,) if reference and reference.tag else ()
-    return Result(index.digest, reference, tags, metadata_of_index(index, reference, tags))
+    names = tuple(dict.fromkeys((*((reference.tag,) if reference and reference.tag else ()), *tags)))
+    return Result(index.digest, reference, names, metadata_of_index(index, reference, names))
 
 
 def hand_over(results: Sequence[Result], options: Mapping[str, Any], emit: Emit) -> None:

@@ -15,6 +15,7 @@ from ocibuild.oci.documents import Manifest, parse_document
 from ocibuild.oci.location import LayoutLocation, Location, RegistryLocation, name_in
 from ocibuild.oci.media_type import DOCKER_CONFIG, OCI_CONFIG, Format, family_of
 from ocibuild.oci.platform import Platform
+from ocibuild.oci.reference import parse_tag
 from ocibuild.recipes.places import Places
 from ocibuild.recipes.pushing import UPLOADS
 from ocibuild.store.layout import Layout
@@ -29,11 +30,12 @@ def create_index(
     sources: Sequence[Location],
     places: Places,
     *,
+    tags: Sequence[str] = (),
     annotations: Mapping[str, str] | None = None,
     jobs: int = UPLOADS,
 ) -> Descriptor:
-    """Put one index over the images of all `sources` (an index counts as its images) at `destination`; what is missing there
-    is copied, or mounted.
+    """Put one index over the images of all `sources` (an index counts as its images) at `destination`, also under `tags`; what
+    is missing there is copied, or mounted.
 
     The index is annotated with what all images say alike (their description, say), and `annotations` on top. BuildError for
     two images of one platform, or of both families; UsageError for a destination that can hold no index.
@@ -48,7 +50,8 @@ def create_index(
         raise BuildError("a docker manifest list has no annotations", hint="build the images with `format: oci`")
     raw = index_over(children, family, shared)
     index = describe(raw, family.index)
-    sink, names = _sink(destination, places)
+    sink, name = _sink(destination, places)
+    names = tuple(dict.fromkeys((*name, *map(parse_tag, tags))))
     manner = Manner(jobs, places.emit)
     for reader, node in found:
         transfer(node, reader, sink, (), manner)

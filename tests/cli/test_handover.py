@@ -115,17 +115,23 @@ def test_an_image_without_a_name_has_a_digest(cli: Cli, project: Path, step: Ste
     assert (outputs["digest"], outputs["ref"], outputs["image"], outputs["tags"]) == (digest, digest, "", "")
 
 
-def test_by_digest_has_a_ref_and_no_tags_for_the_runner_that_merges(cli: Cli, host: str, step: Step) -> None:
+def test_by_digest_has_a_ref_and_no_tags_for_the_runner_that_merges(
+    cli: Cli, host: str, step: Step, fake_registry: FakeRegistry
+) -> None:
     refs = []
     for platform in ("linux/amd64", "linux/arm64"):
-        cli("build", "-q", "--platform", platform)
-        cli("push", "-q", "--by-digest", "--platform", platform)
+        if platform == "linux/amd64":
+            cli("build", "-q", "--platform", platform, "--push", "--by-digest")
+        else:
+            cli("build", "-q", "--platform", platform)
+            cli("push", "-q", "--by-digest", "--platform", platform)
         assert step.outputs["tags"] == ""
         assert metadata(step.outputs["metadata"])["image.name"] == f"{host}/team/app"
         refs.append(step.outputs["ref"])
-    merged = cli("index", "create", "-q", f"{host}/team/app:1.0", *refs)
+    merged = cli("index", "create", "-q", f"{host}/team/app:1.0", "-t", "latest", "-t", "1.0", *refs)
     assert step.outputs["ref"] == merged.stdout.strip()
-    assert step.outputs["tags"] == f"{host}/team/app:1.0"
+    assert step.outputs["tags"].splitlines() == [f"{host}/team/app:1.0", f"{host}/team/app:latest"]
+    assert fake_registry.tags("team/app") == {"1.0": merged.digest, "latest": merged.digest}
     assert metadata(step.outputs["metadata"])["containerimage.descriptor"]["digest"] == merged.digest
 
 

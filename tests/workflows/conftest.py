@@ -135,13 +135,19 @@ def new_job(tmp_path: Path, repository: Repository, installed: Path) -> Runners:
 
 
 def _environment(home: Path, temp: Path) -> dict[str, str]:
-    """That of a runner. Its Python has all that pip would fetch, since tests know no network: pip installs what it is told to."""
     return {
+        **python_without_network(),
         "PATH": SEARCH_PATH,
         "HOME": str(home / "home"),
         "CI": "true",
         "GITHUB_ACTIONS": "true",
         "RUNNER_TEMP": str(temp),
+    }
+
+
+def python_without_network() -> dict[str, str]:
+    """A Python that has all that pip would fetch, for tests know no network: pip installs what it is told to, and no more."""
+    return {
         "PYTHONPATH": sysconfig.get_path("purelib"),
         "PIP_NO_INDEX": "1",
         "PIP_NO_BUILD_ISOLATION": "0",

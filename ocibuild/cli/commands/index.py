@@ -33,13 +33,21 @@ def command() -> None:
 )
 @click.argument("destination")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@option(
+    "-t",
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="TAG",
+    help="A tag for the index, besides that of DESTINATION; may be repeated.",
+)
 @option("--annotation", "annotations", multiple=True, type=KeyValue(), help="Annotate the index; may be repeated.")
 @handover_options
 @jobs_option
 @progress_options
 @registry_options
 def create(destination: str, sources: tuple[str, ...], **options: Any) -> None:
-    """Put an index over the images of every SOURCE at DESTINATION (HOST/REPOSITORY:TAG or oci:DIR:TAG).
+    """Put an index over the images of every SOURCE at DESTINATION (HOST/REPOSITORY[:TAG] or oci:DIR[:TAG]).
 
     For runners that each built one platform and pushed it by digest: name those digests, or layouts, as sources. What is
     missing at the destination is copied. The index gets the annotations that all images share.
@@ -50,10 +58,11 @@ def create(destination: str, sources: tuple[str, ...], **options: Any) -> None:
             target,
             [parse_location(source) for source in sources],
             places,
+            tags=options["tags"],
             annotations=dict(options["annotations"]),
             jobs=options["jobs"] or api.UPLOADS,
         )
-        hand_over([result_of_index(index, target)], options, places.emit)
+        hand_over([result_of_index(index, target, options["tags"])], options, places.emit)
     click.echo(
         str(target.reference.with_digest(index.digest)) if isinstance(target, RegistryLocation) else str(index.digest)
     )
