@@ -12,7 +12,7 @@ from ocibuild.findings import Place, Severity
 from ocibuild.oci.codec import MANIFEST_LIMIT
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest
-from ocibuild.oci.media_type import compression_of
+from ocibuild.oci.media_type import Compression, compression_of
 
 
 class Harm(Enum):
@@ -131,7 +131,9 @@ def _compression_mismatch(content: ContentUnderCheck) -> Iterator[Fault]:
     for use in content.uses:
         reading = content.readings.get(use.layer.digest)
         if reading is not None and compression_of(use.layer.media_type) is not reading.compression:
-            message = f"{use.subject} is {use.layer.media_type}, and its compression is {reading.compression.value}"
+            packed = reading.compression is not Compression.NONE
+            found = f"is packed with {reading.compression.value}" if packed else "is not packed at all"
+            message = f"{use.subject} has the type {use.layer.media_type}, but {found}"
             yield Fault(message, content.place, "give it the media type of what it is")
 
 

@@ -125,9 +125,8 @@ def _diff_ids_count(image: ImageUnderCheck) -> Iterator[Fault]:
     """
     for node, manifest, config in image.runnable():
         if len(config.diff_ids) != len(manifest.layers):
-            message = (
-                f"{title_of(node)} has {len(manifest.layers)} layers, and its config {len(config.diff_ids)} diff_ids"
-            )
+            numbers = f"{len(manifest.layers)}, that of the diff_ids in its config {len(config.diff_ids)}"
+            message = f"the number of layers of {title_of(node)} is {numbers}"
             yield Fault(message, image.place, _AGAIN)
 
 
@@ -141,7 +140,9 @@ def _history_count(image: ImageUnderCheck) -> Iterator[Fault]:
     for node, manifest, config in image.runnable():
         full = sum(1 for entry in config.history if not entry.get("empty_layer"))
         if config.history and full != len(manifest.layers):
-            message = f"{title_of(node)} has {len(manifest.layers)} layers, and its history tells of {full}"
+            message = (
+                f"the number of layers of {title_of(node)} is {len(manifest.layers)}, and its history tells of {full}"
+            )
             yield Fault(message, image.place, _AGAIN)
 
 

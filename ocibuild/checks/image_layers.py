@@ -87,7 +87,7 @@ def _duplicate_path(content: ContentUnderCheck) -> Iterator[Fault]:
     Source: OCI image-spec, layer.md: a layer MUST NOT have duplicate entries for a path.
     Mend: pack the layer from a tree, or with a tool that replaces entries instead of appending them.
     """
-    yield from _odd(content, Oddity.TWICE, "{path} is there twice", "pack each path once")
+    yield from _odd(content, Oddity.TWICE, "'{path}' is there twice", "pack each path once")
 
 
 def _whiteout_beside_file(content: ContentUnderCheck) -> Iterator[Fault]:
@@ -97,7 +97,7 @@ def _whiteout_beside_file(content: ContentUnderCheck) -> Iterator[Fault]:
     Source: OCI image-spec, layer.md, "Whiteouts": they apply to lower layers only, and should come first; tried with both.
     Mend: leave out either of the two.
     """
-    yield from _odd(content, Oddity.HIDDEN_TOO, "{path} is there, and a whiteout for it", "leave out one of the two")
+    yield from _odd(content, Oddity.HIDDEN_TOO, "'{path}' is there, and a whiteout for it", "leave out one of the two")
 
 
 def _whiteout_malformed(content: ContentUnderCheck) -> Iterator[Fault]:
@@ -108,7 +108,7 @@ def _whiteout_malformed(content: ContentUnderCheck) -> Iterator[Fault]:
     Mend: leave it out, or name what is meant; `.wh..wh..opq` empties the whole directory.
     """
     yield from _odd(
-        content, Oddity.BAD_WHITEOUT, "{path} is a whiteout that names nothing", "name what is to be removed"
+        content, Oddity.BAD_WHITEOUT, "'{path}' is a whiteout that names nothing", "name what is to be removed"
     )
 
 
@@ -119,7 +119,7 @@ def _hardlink_before_target(content: ContentUnderCheck) -> Iterator[Fault]:
     Source: tried with podman 4.3 and umoci 0.4; POSIX.1-2001, pax: a link is to a file that was archived before.
     Mend: put the file first, as every archiver of trees does.
     """
-    message = "{path} is a hard link to {other}, which comes only behind it"
+    message = "'{path}' is a hard link to '{other}', which comes only behind it"
     yield from _odd(content, Oddity.LINK_AHEAD, message, "put the file before its links")
 
 
@@ -130,7 +130,7 @@ def _hardlink_without_target(content: ContentUnderCheck) -> Iterator[Fault]:
     Source: tried with podman 4.3; OCI image-spec, layer.md: hard links are to regular files of the layer.
     Mend: put the file into the layer too, or use a symbolic link.
     """
-    message = "{path} is a hard link to {other}, which is no file of this layer"
+    message = "'{path}' is a hard link to '{other}', which is no file of this layer"
     yield from _odd(content, Oddity.LINK_TO_NOTHING, message, "put the file into the layer, or link symbolically")
 
 
@@ -142,7 +142,7 @@ def _path_invalid(content: ContentUnderCheck) -> Iterator[Fault]:
     Source: OCI image-spec, layer.md, on paths relative to the root; CVE-2018-1002200 and its many kin.
     Mend: pack the files under the paths that they shall have.
     """
-    yield from _odd(content, Oddity.INVALID, "{path} {other}", "pack the files under the paths that they shall have")
+    yield from _odd(content, Oddity.INVALID, "'{path}' {other}", "pack the files under the paths that they shall have")
 
 
 def _path_absolute(content: ContentUnderCheck) -> Iterator[Fault]:
@@ -152,7 +152,7 @@ def _path_absolute(content: ContentUnderCheck) -> Iterator[Fault]:
     Source: OCI image-spec, layer.md: paths are relative to the root of the file system.
     Mend: pack with relative paths, as `tar` does by itself.
     """
-    yield from _odd(content, Oddity.ABSOLUTE, "{path} begins with a slash", "pack with relative paths")
+    yield from _odd(content, Oddity.ABSOLUTE, "'{path}' begins with a slash", "pack with relative paths")
 
 
 def _path_below_file(content: ContentUnderCheck) -> Iterator[Fault]:
@@ -163,7 +163,7 @@ def _path_below_file(content: ContentUnderCheck) -> Iterator[Fault]:
     Mend: leave out either of the two.
     """
     yield from _odd(
-        content, Oddity.BELOW_FILE, "{path} stands below {other}, which is no directory", "leave out one of the two"
+        content, Oddity.BELOW_FILE, "'{path}' stands below '{other}', which is no directory", "leave out one of the two"
     )
 
 
@@ -174,7 +174,7 @@ def _path_through_link(content: ContentUnderCheck) -> Iterator[Fault]:
     Source: tried with podman 4.3; CVE-2021-32803 and its kin.
     Mend: pack the file under its real path.
     """
-    message = "{path} stands behind the symbolic link {other}, which leads out of its directory"
+    message = "'{path}' stands behind the symbolic link '{other}', which leads out of its directory"
     yield from _odd(content, Oddity.THROUGH_LINK, message, "pack the file under its real path")
 
 
@@ -185,7 +185,7 @@ def _link_leads_out(content: ContentUnderCheck) -> Iterator[Fault]:
     Source: Docker has refused such layers ("invalid symlink") when it did not unpack in a root of its own.
     Mend: make the link absolute, or with fewer `..`.
     """
-    yield from _odd(content, Oddity.LEADS_OUT, "{path} links to {other}, above the root", "link with fewer `..`")
+    yield from _odd(content, Oddity.LEADS_OUT, "'{path}' links to '{other}', above the root", "link with fewer `..`")
 
 
 def _device_node(content: ContentUnderCheck) -> Iterator[Fault]:
@@ -195,7 +195,7 @@ def _device_node(content: ContentUnderCheck) -> Iterator[Fault]:
     Source: OCI runtime-spec, config-linux.md, "Default Devices".
     Mend: leave /dev out of the layer.
     """
-    yield from _odd(content, Oddity.DEVICE, "{path} is a device", "leave /dev out of the layer")
+    yield from _odd(content, Oddity.DEVICE, "'{path}' is a device", "leave /dev out of the layer")
 
 
 def _odd(content: ContentUnderCheck, oddity: Oddity, words: str, hint: str) -> Iterator[Fault]:

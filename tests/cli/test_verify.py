@@ -50,7 +50,7 @@ def test_findings_are_data_and_what_was_read_is_for_people(cli: Cli) -> None:
     layout_of(BAD).write(DEFAULT)
     done = cli("verify", "-q")
     assert done.stdout.startswith("oci:.ocibuild/layout: error: layer ")
-    assert "a is there twice [duplicate-path]\n  hint: pack each path once" in done.stdout
+    assert "'a' is there twice [duplicate-path]\n  hint: pack each path once" in done.stdout
     assert done.stderr.startswith("1 error in 1 image, 1 layer, ")
 
 
