@@ -119,7 +119,7 @@ def _not_taken(subject: Featured) -> Iterator[Fault]:
         elif each.kind == "os" and profile.systems and each.detail not in profile.systems:
             hint = f"it takes {', '.join(profile.systems)}"
         if hint:
-            yield Fault(f"{each.subject}, which {profile.name} does not take", each.place, hint)
+            yield Fault(f"{each.subject}, which profile {profile.name} does not take", each.place, hint)
 
 
 _BOTH = (Scope.SPEC, Scope.IMAGE)

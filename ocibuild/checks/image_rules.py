@@ -30,7 +30,7 @@ def _layer_too_large(image: ImageUnderCheck) -> Iterator[Fault]:
     limit = image.profile.layer_size
     for subject, layer in image.layers():
         if limit is not None and layer.size > limit and not is_foreign(layer.media_type):
-            message = f"{subject} has {layer.size:,} bytes; {image.profile.name} takes {limit:,}"
+            message = f"{subject} has {layer.size:,} bytes; profile {image.profile.name} takes {limit:,}"
             yield Fault(message, image.place, "split its files over several layers")
 
 

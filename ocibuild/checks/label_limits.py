@@ -33,7 +33,7 @@ def _too_long(labels: LabelSet, word: str, limit: int | None) -> Iterator[Fault]
     entry = labels.get(PREFIX + word)
     if limit is not None and entry is not None and len(entry.value or "") > limit:
         subject = f"the {word} in the {labels.level}"
-        message = f"{subject} has {len(entry.value or '')} characters; {labels.profile.name} takes {limit}"
+        message = f"{subject} has {len(entry.value or '')} characters; profile {labels.profile.name} takes {limit}"
         yield Fault(message, entry.place, f"shorten the {word}")
 
 

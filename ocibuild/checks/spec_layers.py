@@ -88,7 +88,7 @@ def _image_too_large(spec: SpecUnderCheck) -> Iterator[Fault]:
     for part in spec.platforms:
         size = sum(layer.size for layer in part.layers)
         if limit is not None and size > limit:
-            message = f"the image for {part.platform} holds {size:,} bytes; {spec.profile.name} takes {limit:,}"
+            message = f"the image for {part.platform} holds {size:,} bytes; profile {spec.profile.name} takes {limit:,}"
             yield Fault(message, spec.place, "leave out what is not needed")
 
 

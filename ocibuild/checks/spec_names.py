@@ -60,7 +60,11 @@ def _description_not_read(spec: SpecUnderCheck) -> Iterator[Fault]:
     if said and read not in [level for level, _ in said]:
         level, place = said[0]
         hint = "use `format: oci`" if spec.plan.format is Format.DOCKER else "write it under `metadata`"
-        yield Fault(f"the description is in the {level} only, and {spec.profile.name} reads the {read}", place, hint)
+        yield Fault(
+            f"the description is in the {level} only; the page of profile {spec.profile.name} reads the {read}",
+            place,
+            hint,
+        )
 
 
 def _label_place(spec: SpecUnderCheck, key: str) -> Place:

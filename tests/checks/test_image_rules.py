@@ -68,7 +68,7 @@ def test_texts_are_measured_in_characters(key: str, limit: int, rule: str, chara
 )
 def test_texts_count_at_every_level_that_a_registry_reads(sample: Sample, level: str) -> None:
     (finding,) = sample.findings()
-    assert finding.message == f"the description in the {level} has 513 characters; generic takes 512"
+    assert finding.message == f"the description in the {level} has 513 characters; profile generic takes 512"
     assert finding.hint == "shorten the description"
 
 
