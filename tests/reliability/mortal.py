@@ -151,15 +151,17 @@ class _Saboteur:
         return counted
 
     def _path(self, argument: object) -> str | None:
-        """The path of a file or directory below the job's, from there; it may be open. None for all else that can be."""
+        """The path of a file or directory in the job's, from there; it may be open. None for all else that can be."""
         if isinstance(argument, int):
             mode = os.fstat(argument).st_mode
             is_file = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
             argument = os.readlink(f"/proc/self/fd/{argument}") if is_file else None
         if not isinstance(argument, str | bytes | os.PathLike):
             return None
-        path = os.fsdecode(argument).removeprefix(f"{self._job.cwd}/")
-        return None if path.startswith("/") else path
+        path = os.fsdecode(argument)
+        if path.startswith("/"):
+            path = os.path.relpath(path, self._job.cwd)
+        return None if path.startswith("..") else path
 
     def _count_operation(self, event: str, paths: Sequence[str | None]) -> None:
         with self._lock:

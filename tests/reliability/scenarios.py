@@ -21,8 +21,7 @@ from tests.reliability.serving import Server, serving
 from tests.server.pictures import picture
 from tests.server.support import Client
 
-# Of a build that is killed, the cache may keep a record in the making, of a few hundred bytes, for a day.
-BUILD = ("build", "-q", "--cache-dir", "../cache", "-o")
+BUILD = ("build", "-q", "--cache-dir", "cache", "-o")
 
 
 def builds(rounds: Rounds) -> Iterator[bool]:
@@ -37,10 +36,10 @@ def caches(rounds: Rounds) -> Iterator[bool]:
     """The cache is emptied, the emptying is killed, and so is the build that uses what is left."""
     project = write_project(rounds.directory / "caches")
     rounds.run(*BUILD, "oci:out", cwd=project)
-    rounds.run("cache", "prune", "--cache-dir", "../cache", "--max-size", "1MB", cwd=project)
+    rounds.run("cache", "prune", "--cache-dir", "cache", "--max-size", "1MB", cwd=project)
     for number in count():
         size = f"{rounds.chance.randrange(4000)}kB"
-        pruned = rounds.kill("cache", "prune", "--cache-dir", "../cache", "--max-size", size, cwd=project)
+        pruned = rounds.kill("cache", "prune", "--cache-dir", "cache", "--max-size", size, cwd=project)
         if number % 2:
             edit_project(project, f"{rounds.seed}-{number}")
         built = _build_twice(rounds, project, f"out{number // 8}")

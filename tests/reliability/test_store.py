@@ -96,6 +96,27 @@ def test_several_processes_push_to_a_server_while_others_build_into_its_layout(p
     assert leftovers(project) == []
 
 
+@pytest.mark.parametrize("output", ["oci:out", "oci-archive:out.tar"])
+def test_what_gets_its_name_is_on_the_disk_and_the_index_comes_last(project: Path, mortal: Mortal, output: str) -> None:
+    """What a crash of the whole machine needs, which no test can have: each step is synced before the next relies on it."""
+    done = mortal(
+        Job(["build", "-q", "--platform", "linux/amd64", "-o", output, "--no-cache"], str(project))
+    ).operations
+    renames = [(number, each.paths) for number, each in enumerate(done) if each.event == "os.rename"]
+    durable = {}
+    for number, (temporary, final) in renames:
+        written = [n for n, each in enumerate(done) if each.event in ("write", "pwrite") and each.paths == (temporary,)]
+        synced = [n for n, each in enumerate(done) if each == ("fsync", (temporary,))]
+        assert written[-1] < synced[-1] < number, final
+        directory = str(Path(final).parent)
+        durable[final] = next(n for n, each in enumerate(done) if n > number and each == ("fsync", (directory,)))
+    last, (_, final) = renames[-1]
+    assert final == {"oci:out": "out/index.json", "oci-archive:out.tar": "out.tar"}[output]
+    blobs = [path for path in durable if "/blobs/" in path]
+    assert len(blobs) == 5, "three layers, a config, a manifest"
+    assert all(durable[blob] < last for blob in blobs)
+
+
 @contextmanager
 def small_disk(place: Path, options: str) -> Iterator[Path]:
     require_root()
