@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from http.client import HTTPException
 from itertools import count, cycle
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from tests.peers.programs import call
 from tests.reliability.crash import Rounds, Scenario
-from tests.reliability.mortal import Run
+from tests.reliability.mortal import Job, Mortal, Run
 from tests.reliability.projects import edit_project, write_project
 from tests.reliability.promises import check_tidy, holdings
 from tests.reliability.serving import Server, serving
@@ -64,6 +65,26 @@ def _without_a_past(rounds: Rounds, project: Path) -> str:
     digest = rounds.run("build", "-q", "-o", "oci:fresh", "--no-cache", cwd=project).digest
     shutil.rmtree(project / "fresh")
     return digest
+
+
+def crowds(rounds: Rounds) -> Iterator[bool]:
+    """A build is killed while another one, into the same layout and with the same cache, goes on undisturbed."""
+    project = write_project(rounds.directory / "crowds")
+    out = project / "out"
+    with Mortal() as other, ThreadPoolExecutor() as threads:
+        for number in count():
+            edit_project(project, f"{rounds.seed}-{number}")
+            before = holdings(out)
+            neighbour = threads.submit(other, Job((*BUILD, "oci:out", "-t", "neighbour"), str(project)))
+            killed = rounds.kill(*BUILD, "oci:out", cwd=project)
+            done = neighbour.result()
+            assert done.status == 0, done
+            after = rounds.check(before, out)
+            assert {digest for (_, tag), digest in after.names.items() if tag == "neighbour"} == {done.digest}
+            assert done.digest == _without_a_past(rounds, project)
+            assert rounds.run(*BUILD, "oci:out", cwd=project).digest == done.digest
+            check_tidy(out)
+            yield killed.was_killed
 
 
 def archives(rounds: Rounds) -> Iterator[bool]:
@@ -213,6 +234,7 @@ def _check_full(run: Run, disk: Path) -> None:
 SCENARIOS: dict[str, Scenario] = {
     "build": builds,
     "cache": caches,
+    "crowd": crowds,
     "archive": archives,
     "copy": copies,
     "push": pushes,
