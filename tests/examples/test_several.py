@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.ci.outputs import read_outputs
 from tests.cli.program import ocibuild, succeed
 from tests.examples.conftest import EXAMPLES
-from tests.fake_registry import FakeRegistry, digest_of
+from tests.fake_registry import digest_of
 from tests.oracles.layouts import read_layout
+from tests.peers.clients import skopeo
+from tests.peers.docker_registry import DockerRegistry
 from tests.peers.programs import call, require
 
 IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false")
@@ -21,20 +25,50 @@ def copy_of(name: str, place: Path) -> Path:
     return Path(shutil.copytree(EXAMPLES / name, place, ignore=shutil.ignore_patterns(".ocibuild")))
 
 
-def test_runners_build_apart_and_the_index_is_that_of_one_build(tmp_path: Path, fake_registry: FakeRegistry) -> None:
-    image = f"{fake_registry.host}/octocat/apart"
-    pushed = []
-    for platform in ("linux/amd64", "linux/arm64"):
-        runner = copy_of("runner-per-platform", tmp_path / platform.replace("/", "-"))
-        succeed("build", "-q", "--platform", platform, cwd=runner)
-        pushed.append(succeed("push", "-q", "--by-digest", image, cwd=runner).stdout.strip())
-    assert not fake_registry.manifest("octocat/apart", "1.0.0"), "no tag moves before everything is there"
-    merged = succeed("index", "create", "-q", f"{image}:1.0.0", *pushed, cwd=tmp_path)
+PLATFORMS = ("linux/amd64", "linux/arm64")
+
+
+def test_runners_build_apart_and_the_index_is_that_of_one_build(
+    tmp_path: Path, docker_registry: DockerRegistry
+) -> None:
+    image = f"{docker_registry.host}/octocat/apart"
+    outputs = {platform: tmp_path / f"{platform.replace('/', '-')}.outputs" for platform in PLATFORMS}
+    with ThreadPoolExecutor() as threads:
+        runs = [threads.submit(runner, tmp_path, image, platform, outputs[platform]) for platform in PLATFORMS]
+        refs = [run.result() for run in runs]
+    assert [read_outputs(outputs[platform])["ref"] for platform in PLATFORMS] == refs
+    assert ocibuild("ls", image, cwd=tmp_path).stdout == "", "no tag moves before everything is there"
+    merged = succeed("index", "create", "-q", f"{image}:1.0.0", "-t", "latest", *refs, cwd=tmp_path)
     whole = copy_of("runner-per-platform", tmp_path / "whole")
     assert succeed("build", "-q", cwd=whole).digest == merged.digest
-    stored = fake_registry.manifest("octocat/apart", "1.0.0")
-    assert stored is not None
-    assert digest_of(stored.data) == merged.digest
+    assert succeed("ls", image, cwd=tmp_path).stdout.split() == ["1.0.0", "latest"]
+    for tag in ("1.0.0", "latest"):
+        raw = skopeo("inspect", "--raw", f"docker://{image}:{tag}").stdout
+        assert digest_of(raw.encode()) == merged.digest
+    pulled = tmp_path / "pulled"
+    skopeo("copy", "--all", f"docker://{image}:latest", f"oci:{pulled}:latest")
+    made = {read.platform: read.layers[-1].contents()["usr/local/bin/apart"] for read in read_layout(pulled)}
+    assert made == {platform: f"made for {platform.partition('/')[2]}\n".encode() for platform in PLATFORMS}
+
+
+def runner(place: Path, image: str, platform: str, outputs: Path) -> str:
+    """One runner: a machine of its own, with a checkout and a cache of its own; what it prints."""
+    home = place / platform.replace("/", "-")
+    checkout = copy_of("runner-per-platform", home / "checkout")
+    environment = {"HOME": str(home), "GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(outputs)}
+    words = ("build", "-q", "--platform", platform, "--push", "--by-digest", "-t", f"{image}:1.0.0")
+    return succeed(*words, cwd=checkout, env=environment).stdout.strip()
+
+
+def test_layouts_of_runners_merge_too(tmp_path: Path) -> None:
+    for platform in PLATFORMS:
+        checkout = copy_of("runner-per-platform", tmp_path / platform)
+        succeed("build", "-q", "--platform", platform, cwd=checkout)
+    sources = [f"oci:{tmp_path / platform / '.ocibuild/layout'}" for platform in PLATFORMS]
+    merged = succeed("index", "create", "-q", "oci:merged:1.0.0", *sources, cwd=tmp_path)
+    whole = copy_of("runner-per-platform", tmp_path / "whole")
+    assert succeed("build", "-q", cwd=whole).digest == merged.stdout.strip()
+    assert [image.platform for image in read_layout(tmp_path / "merged")] == list(PLATFORMS)
 
 
 @pytest.fixture
