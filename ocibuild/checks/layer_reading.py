@@ -11,32 +11,12 @@ from ocibuild.checks.layer_survey import LayerSurvey, Oddity, Sightings
 from ocibuild.errors import IntegrityError, TarDefect, TarError
 from ocibuild.oci.compression import sniff, unpack
 from ocibuild.oci.digest import Digest
+from ocibuild.oci.layer_limits import LIMITS, Limits
 from ocibuild.oci.media_type import Compression
 from ocibuild.oci.tar_reader import TarReader
+from ocibuild.oci.unpacked import UnpackedLayer
 
 _HEAD = 6  # bytes that tell how a stream is packed
-
-
-@dataclass(frozen=True, slots=True)
-class ReadingLimits:
-    """How far a layer is believed. Bytes: unpacked altogether; and how many times its packed size, above a size that is harmless.
-
-    gzip packs zeros a thousand times smaller, zstd thirty thousand times. What people ship is five, at times fifty times smaller.
-    Memory is in proportion to the number of members and the bytes of their names.
-    """
-
-    unpacked: int = 1 << 37
-    ratio: int = 200
-    harmless: int = 1 << 30
-    members: int = 1_500_000
-    name_bytes: int = 1 << 28
-
-    def most_unpacked(self, packed: int) -> int:
-        """The number of bytes that a layer of this packed size is unpacked to at most."""
-        return min(self.unpacked, max(self.harmless, self.ratio * packed))
-
-
-LIMITS = ReadingLimits()
 
 
 class Stop(Enum):
@@ -44,6 +24,9 @@ class Stop(Enum):
 
     PACKING = auto()
     BOMB = auto()
+
+
+Stopped = tuple[Stop | TarDefect, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +43,11 @@ class LayerReading:
     members: int
     diff_ids: frozenset[Digest] = frozenset()
     odd: Mapping[Oddity, Sightings] = field(default_factory=dict)
-    stopped: tuple[Stop | TarDefect, str] | None = None
+    stopped: Stopped | None = None
 
 
 def read_layer(
-    chunks: Iterable[bytes], size: int, promised: Iterable[Digest], *, subject: str, limits: ReadingLimits = LIMITS
+    chunks: Iterable[bytes], size: int, promised: Iterable[Digest], *, subject: str, limits: Limits = LIMITS
 ) -> LayerReading:
     """Read the layer whose blob is `chunks`, of `size` bytes. Errors of `chunks` are raised, those of the layer are in the result.
 
@@ -73,39 +56,37 @@ def read_layer(
     blob = _Blob(chunks)
     head = blob.peek()
     compression = sniff(head)
-    plain = _Plain(unpack(blob, compression, subject=subject), limits.most_unpacked(size), promised, subject)
+    unpacked = unpack(blob, compression, subject=subject)
+    plain = UnpackedLayer(unpacked, limits.most_unpacked(size), promised, subject=subject)
     survey = LayerSurvey()
-    stopped = _survey(plain, survey, limits, blob)
+    stopped = _read(plain, survey, limits, blob, subject)
     deque(blob, maxlen=0)
     return LayerReading(subject, compression, plain.size, survey.members, plain.diff_ids(), survey.finish(), stopped)
 
 
-def _survey(
-    plain: _Plain, survey: LayerSurvey, limits: ReadingLimits, blob: _Blob
-) -> tuple[Stop | TarDefect, str] | None:
+def _read(plain: UnpackedLayer, survey: LayerSurvey, limits: Limits, blob: _Blob, subject: str) -> Stopped | None:
     """Read all members, and what follows them. What stopped that, if anything did."""
     stream = iter(plain)
-    stopped: tuple[Stop | TarDefect, str] | None = None
     try:
-        try:
-            for member in TarReader(stream, plain.subject):
-                survey.add(member)
-                if survey.members > limits.members or survey.name_bytes > limits.name_bytes:
-                    raise _BombError(f"{plain.subject} has more members, or longer names, than are read")
-        except TarError as error:
-            stopped = error.defect, error.what
+        stopped = _read_members(stream, survey, limits, subject)
+        if stopped is None or stopped[0] is not Stop.BOMB:
             deque(stream, maxlen=0)  # the diff_id is of all bytes, whatever they are
-    except _BombError as error:
-        return Stop.BOMB, str(error)
     except IntegrityError as error:
         if blob.failed:
             raise
-        return Stop.PACKING, error.what
+        return Stop.BOMB if plain.is_bomb else Stop.PACKING, error.what
     return stopped
 
 
-class _BombError(Exception):
-    """A layer is larger than is believed."""
+def _read_members(stream: Iterator[bytes], survey: LayerSurvey, limits: Limits, subject: str) -> Stopped | None:
+    try:
+        for member in TarReader(stream, subject):
+            survey.add(member)
+            if survey.members > limits.entries or survey.name_bytes > limits.names:
+                return Stop.BOMB, f"{subject} has more entries, or longer names, than are read"
+    except TarError as error:
+        return error.defect, error.what
+    return None
 
 
 class _Blob:
@@ -127,37 +108,6 @@ class _Blob:
             while self._head:
                 yield self._head.popleft()
             yield from self._chunks
-        except GeneratorExit:
-            raise
         except Exception:
             self.failed = True
             raise
-
-
-class _Plain:
-    """The unpacked bytes: counted, hashed, and no more of them than `most`."""
-
-    def __init__(self, chunks: Iterable[bytes], most: int, promised: Iterable[Digest], subject: str) -> None:
-        self._chunks, self._most = chunks, most
-        self._hashers = {digest.algorithm: digest.hasher() for digest in promised if digest.is_verifiable}
-        self._ended = False
-        self.subject = subject
-        self.size = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
-            self.size += len(chunk)
-            if self.size > self._most:
-                raise _BombError(
-                    f"{self.subject} unpacks to more than {self._most:,} bytes, and is not read any further"
-                )
-            for hasher in self._hashers.values():
-                hasher.update(chunk)
-            yield chunk
-        self._ended = True
-
-    def diff_ids(self) -> frozenset[Digest]:
-        """The digests of all bytes; none where these did not come to their end."""
-        if not self._ended:
-            return frozenset()
-        return frozenset(Digest(name, hasher.hexdigest()) for name, hasher in self._hashers.items())

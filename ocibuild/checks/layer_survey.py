@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from ocibuild.oci.layer_limits import NAME_LIMIT, PATH_LIMIT
 from ocibuild.oci.tar_format import (
     BLOCK_DEVICE,
     CHARACTER_DEVICE,
@@ -18,8 +19,6 @@ from ocibuild.oci.tar_format import (
     WHITEOUT_PREFIX,
 )
 from ocibuild.oci.tar_reader import Member
-
-_PATH_LIMIT, _NAME_LIMIT = 4096, 255  # of Linux
 
 
 class Oddity(Enum):
@@ -165,7 +164,7 @@ def _invalid(path: bytes, kind: bytes) -> bytes:
         return b"" if kind == DIRECTORY else b"is the root of the image, and no directory"
     if b".." in path and b".." in path.split(b"/"):
         return b"has `..` in it"
-    if len(path) > _PATH_LIMIT or (len(path) > _NAME_LIMIT and max(map(len, path.split(b"/"))) > _NAME_LIMIT):
+    if len(path) > PATH_LIMIT or (len(path) > NAME_LIMIT and max(map(len, path.split(b"/"))) > NAME_LIMIT):
         return b"is longer than file systems take"
     return b""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ocibuild.differences import (
     Difference,
@@ -17,18 +17,19 @@ from ocibuild.differences import (
     paired,
     shared_prefix,
 )
-from ocibuild.events import Advanced, Emit, Finished, Stage, Started
+from ocibuild.events import Emit
 from ocibuild.graph import Node, read_configs
 from ocibuild.oci.blobs import BlobReader
 from ocibuild.oci.digest import Digest
 from ocibuild.oci.documents import ImageConfig
+from ocibuild.oci.layer_limits import LIMITS, Limits
 from ocibuild.oci.location import Location
 from ocibuild.oci.platform import Platform
+from ocibuild.recipes.fetching import fetched
 from ocibuild.recipes.looking import find_graph
 from ocibuild.recipes.places import Places
 from ocibuild.tree.comparing import FileChange, base_matters, compare
 from ocibuild.tree.layer import LayerFiles, read_layer
-from ocibuild.tree.limits import LIMITS, Limits
 from ocibuild.tree.merged import Tree
 
 # An image's manifest or index, and the configs below it.
@@ -127,18 +128,5 @@ class LayerReadings:
 
 def _read(layer: ImageLayer, reader: BlobReader, emit: Emit) -> LayerFiles:
     descriptor = layer.descriptor
-    task = str(descriptor.digest)
-    emit(Started(task, Stage.FETCH, descriptor.digest.short, descriptor.size))
-
-    def chunks() -> Iterator[bytes]:
-        for chunk in reader.open_blob(descriptor):
-            emit(Advanced(task, len(chunk)))
-            yield chunk
-
-    try:
-        files = read_layer(chunks(), layer.diff_id, subject=f"layer {descriptor.digest.short}")
-    except BaseException:
-        emit(Finished(task, "failed"))
-        raise
-    emit(Finished(task, "read", descriptor.size))
-    return files
+    with fetched(reader, descriptor, emit, outcome="read") as chunks:
+        return read_layer(chunks, descriptor.size, layer.diff_id, subject=f"layer {descriptor.digest.short}")

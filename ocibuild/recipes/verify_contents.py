@@ -9,16 +9,18 @@ from typing import TypeVar
 
 from ocibuild.checks.image_contents import ContentUnderCheck, Damage, Harm, LayerUse
 from ocibuild.checks.image_subject import is_runnable, layer_title
-from ocibuild.checks.layer_reading import LayerReading, ReadingLimits, read_layer
+from ocibuild.checks.layer_reading import LayerReading, read_layer
 from ocibuild.errors import IntegrityError, NotFoundError, OcibuildError
-from ocibuild.events import Advanced, Emit, Finished, Stage, Started
+from ocibuild.events import Emit
 from ocibuild.graph import DEPTH_LIMIT, Node
 from ocibuild.oci.blobs import ImageReader
 from ocibuild.oci.codec import CONFIG_LIMIT, MANIFEST_LIMIT
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest
 from ocibuild.oci.documents import ImageConfig, Index, Manifest, parse_config, parse_document
+from ocibuild.oci.layer_limits import Limits
 from ocibuild.oci.media_type import DOCKER_CONFIG, INDEXES, MANIFESTS, OCI_CONFIG, is_foreign, is_layer
+from ocibuild.recipes.fetching import fetched
 from ocibuild.threads import on_threads
 
 Parsed = TypeVar("Parsed")
@@ -148,9 +150,7 @@ class Layers:
         )
 
 
-def read_layers(
-    reader: ImageReader, uses: Iterable[LayerUse], *, jobs: int, limits: ReadingLimits, emit: Emit
-) -> Layers:
+def read_layers(reader: ImageReader, uses: Iterable[LayerUse], *, jobs: int, limits: Limits, emit: Emit) -> Layers:
     """Read every layer that is distributed with its image, `jobs` at a time; of what is no file system, only the digest counts."""
     promised: dict[Descriptor, set[Digest]] = {}
     for use in uses:
@@ -174,27 +174,14 @@ def _blob(layer: Descriptor) -> Descriptor:
 
 
 def _read_layer(
-    reader: ImageReader, layer: Descriptor, promised: set[Digest], limits: ReadingLimits, emit: Emit
+    reader: ImageReader, layer: Descriptor, promised: set[Digest], limits: Limits, emit: Emit
 ) -> LayerReading | Damage | None:
-    task = str(layer.digest)
-    emit(Started(task, Stage.FETCH, layer.digest.short, layer.size))
-    outcome = "failed"
     try:
-        chunks = _told(reader.open_blob(layer), task, emit)
-        reading = None
-        if is_layer(layer.media_type):
-            reading = read_layer(chunks, layer.size, promised, subject=f"layer {layer.digest.short}", limits=limits)
-        else:
+        with fetched(reader, layer, emit, outcome="verified") as chunks:
+            if is_layer(layer.media_type):
+                subject = f"layer {layer.digest.short}"
+                return read_layer(chunks, layer.size, promised, subject=subject, limits=limits)
             deque(chunks, maxlen=0)
-        outcome = "verified"
-        return reading
     except (NotFoundError, IntegrityError) as error:
         return damage_of(error)
-    finally:
-        emit(Finished(task, outcome, layer.size))
-
-
-def _told(chunks: Iterator[bytes], task: str, emit: Emit) -> Iterator[bytes]:
-    for chunk in chunks:
-        emit(Advanced(task, len(chunk)))
-        yield chunk
+    return None

@@ -10,7 +10,6 @@ from ocibuild.borrowing import BorrowingReader
 from ocibuild.checks.catalogue import Selection
 from ocibuild.checks.image_contents import ContentUnderCheck, Damage, Harm
 from ocibuild.checks.image_subject import ImageUnderCheck, is_runnable
-from ocibuild.checks.layer_reading import LIMITS, ReadingLimits
 from ocibuild.checks.profiles import Profile, profile_for, profile_named
 from ocibuild.checks.rule import Rule, Scope, judge
 from ocibuild.errors import IntegrityError, NotFoundError
@@ -18,6 +17,7 @@ from ocibuild.findings import Finding
 from ocibuild.oci.blobs import ImageReader
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest
+from ocibuild.oci.layer_limits import LIMITS, Limits
 from ocibuild.oci.location import LocalLocation, Location, RegistryLocation, name_in
 from ocibuild.oci.referrers import is_referrers_tag
 from ocibuild.recipes.places import Places
@@ -32,7 +32,7 @@ class VerifyTerms:
     profile: Profile | None = None
     selection: Selection = field(default_factory=Selection)
     jobs: int = 4
-    limits: ReadingLimits = LIMITS
+    limits: Limits = LIMITS
 
     def rules(self, scope: Scope) -> tuple[Rule[Any], ...]:
         """The rules of a scope that are to be applied."""

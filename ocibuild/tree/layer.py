@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from ocibuild.errors import IntegrityError, SourceError, quoted
 from ocibuild.oci.compression import unpack_any
 from ocibuild.oci.digest import Digest
+from ocibuild.oci.layer_limits import LIMITS, PATH_LIMIT, Limits
 from ocibuild.oci.tar_reader import Member, TarReader
+from ocibuild.oci.unpacked import UnpackedLayer
 from ocibuild.tree.entry import Action, Change, Entry, Kind
-from ocibuild.tree.limits import LIMITS, PATH_LIMIT, Limits
 
 _HARDLINK = b"1"
 _KINDS = {
@@ -34,14 +35,16 @@ class LayerFiles:
     unpacked: int = 0
 
 
-def read_layer(chunks: Iterable[bytes], diff_id: Digest, *, subject: str, limits: Limits = LIMITS) -> LayerFiles:
-    """The changes of the layer whose blob is `chunks`, packed in any way.
+def read_layer(
+    chunks: Iterable[bytes], size: int, diff_id: Digest, *, subject: str, limits: Limits = LIMITS
+) -> LayerFiles:
+    """The changes of the layer whose blob is `chunks`, of `size` bytes, packed in any way.
 
     IntegrityError, naming `subject`, if it does not unpack to `diff_id`, is no tar, has paths that lead out of the image, or
     exceeds `limits`.
     """
-    stream = _Unpacked(unpack_any(chunks, subject=subject), limits.unpacked, subject)
-    tar = TarReader(stream.chunks(diff_id), subject)
+    stream = UnpackedLayer(unpack_any(chunks, subject=subject), limits.most_unpacked(size), [diff_id], subject=subject)
+    tar = TarReader(stream, subject)
     changes: list[Change] = []
     names = 0
     try:
@@ -52,29 +55,11 @@ def read_layer(chunks: Iterable[bytes], diff_id: Digest, *, subject: str, limits
             changes.extend(_changes(member, tar, subject))
     except SourceError as error:
         raise IntegrityError(error.what, hint="verify the image; it may have to be built again") from error
+    found = stream.diff_ids()
+    if diff_id not in found:
+        unpacked = next(iter(found), "what cannot be compared")
+        raise IntegrityError(f"{subject} unpacks to {unpacked}", where=f"the config promises {diff_id}")
     return LayerFiles(tuple(changes), stream.size)
-
-
-class _Unpacked:
-    """The unpacked stream of a layer, counted and hashed."""
-
-    def __init__(self, chunks: Iterable[bytes], limit: int, subject: str) -> None:
-        self._chunks, self._limit, self._subject = chunks, limit, subject
-        self.size = 0
-
-    def chunks(self, diff_id: Digest) -> Iterator[bytes]:
-        hasher = diff_id.hasher()
-        for chunk in self._chunks:
-            self.size += len(chunk)
-            if self.size > self._limit:
-                raise IntegrityError(f"{self._subject} unpacks to more than {self._limit:,} bytes")
-            hasher.update(chunk)
-            yield chunk
-        if hasher.hexdigest() != diff_id.encoded:
-            raise IntegrityError(
-                f"{self._subject} unpacks to {diff_id.algorithm}:{hasher.hexdigest()}",
-                where=f"the config promises {diff_id}",
-            )
 
 
 def _changes(member: Member, tar: TarReader, subject: str) -> Iterator[Change]:

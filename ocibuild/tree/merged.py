@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ocibuild.errors import IntegrityError, quoted
+from ocibuild.oci.layer_limits import LIMITS, PATH_LIMIT, Limits
 from ocibuild.tree.entry import IMPLIED, Action, Change, Entry, Kind
-from ocibuild.tree.limits import LIMITS, PATH_LIMIT, Limits
 
 _HOPS = 40  # the number of symbolic links in a path that Linux follows
 

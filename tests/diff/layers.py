@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ocibuild.oci.digest import sha256
+from ocibuild.oci.layer_limits import LIMITS, Limits
 from ocibuild.tree.entry import mode_text, shown
 from ocibuild.tree.layer import LayerFiles, read_layer
-from ocibuild.tree.limits import LIMITS, Limits
 from ocibuild.tree.merged import Tree
 
 
@@ -64,7 +64,7 @@ def tar(*members: Member) -> bytes:
 def layer(*members: Member, limits: Limits = LIMITS) -> LayerFiles:
     """What such a layer does."""
     raw = tar(*members)
-    return read_layer([raw], sha256(raw), subject="layer", limits=limits)
+    return read_layer([raw], len(raw), sha256(raw), subject="layer", limits=limits)
 
 
 def tree(*layers: Sequence[Member], limits: Limits = LIMITS) -> Tree:

@@ -11,10 +11,10 @@ import pytest
 from ocibuild.errors import IntegrityError
 from ocibuild.oci.compression import compressor
 from ocibuild.oci.digest import sha256
+from ocibuild.oci.layer_limits import LIMITS, Limits
 from ocibuild.oci.media_type import Compression
 from ocibuild.tree.entry import Action, Kind
 from ocibuild.tree.layer import read_layer
-from ocibuild.tree.limits import LIMITS, Limits
 from tests.diff.layers import Member, directory, file, hardlink, layer, symlink, tar
 
 
@@ -22,7 +22,7 @@ from tests.diff.layers import Member, directory, file, hardlink, layer, symlink,
 def test_the_packing_is_seen_and_the_content_hashed(compression: Compression) -> None:
     raw = tar(file("etc/motd", "hello", mode=0o4755, owner=(1, 2), mtime=7, xattrs=(("user.a", "b"),)))
     packed = bytes(compressor(compression).pack(raw))
-    found = read_layer([packed[:9], packed[9:]], sha256(raw), subject="layer")
+    found = read_layer([packed[:9], packed[9:]], len(packed), sha256(raw), subject="layer")
     (change,) = found.changes
     assert (change.action, change.path, found.unpacked) == (Action.PUT, b"etc/motd", len(raw))
     assert change.entry is not None
@@ -93,14 +93,14 @@ def test_what_is_no_whole_tar(change: Callable[[bytes], bytes]) -> None:
     with pytest.raises(
         IntegrityError, match=r"layer (is no tar archive, or is damaged|goes on behind its end)"
     ) as caught:
-        read_layer([raw], sha256(raw), subject="layer")
+        read_layer([raw], len(raw), sha256(raw), subject="layer")
     assert caught.value.hint
 
 
 def test_what_is_not_what_the_config_promises() -> None:
     raw = tar(file("etc/motd", "hello"))
     with pytest.raises(IntegrityError, match=r"unpacks to sha256:") as caught:
-        read_layer([raw.replace(b"hello", b"jello")], sha256(raw), subject="layer")
+        read_layer([raw.replace(b"hello", b"jello")], len(raw), sha256(raw), subject="layer")
     assert str(sha256(raw)) in (caught.value.where or "")
 
 
@@ -108,4 +108,4 @@ def test_a_bomb_ends_at_the_limit() -> None:
     raw = bytes(compressor(Compression.GZIP).pack(tar(file("zeros", "\0" * (8 << 20)))))
     assert len(raw) < 20000
     with pytest.raises(IntegrityError, match="unpacks to more than"):
-        read_layer([raw], sha256(b""), subject="layer", limits=replace(LIMITS, unpacked=1 << 20))
+        read_layer([raw], len(raw), sha256(b""), subject="layer", limits=replace(LIMITS, unpacked=1 << 20))

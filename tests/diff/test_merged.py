@@ -9,9 +9,9 @@ import pytest
 
 from ocibuild.errors import IntegrityError
 from ocibuild.oci.digest import sha256
+from ocibuild.oci.layer_limits import LIMITS, Limits
 from ocibuild.tree.entry import shown
 from ocibuild.tree.layer import read_layer
-from ocibuild.tree.limits import LIMITS, Limits
 from ocibuild.tree.merged import Tree
 from tests.diff.layers import Member, directory, file, hardlink, listing, symlink, tar, tree
 from tests.oracles.trees import KINDS
@@ -131,6 +131,6 @@ def test_the_tree_is_what_umoci_unpacks(desk: Desk, tmp_path: Path) -> None:
     }
     made = Tree()
     for number, raw in enumerate((low, top)):
-        made.apply(read_layer([raw], sha256(raw), subject="layer").changes, number)
+        made.apply(read_layer([raw], len(raw), sha256(raw), subject="layer").changes, number)
     ours = {shown(path): (node.entry.kind.value, node.entry.mode) for path, node in made.walk() if path}
     assert ours == unpacked

@@ -12,17 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocibuild.checks.layer_reading import LIMITS, LayerReading, ReadingLimits, Stop, read_layer
+from ocibuild.checks.layer_reading import LayerReading, Stop, read_layer
 from ocibuild.checks.layer_survey import Oddity
 from ocibuild.errors import IntegrityError, TarDefect
 from ocibuild.oci.digest import Digest, parse_digest, sha256
+from ocibuild.oci.layer_limits import LIMITS, Limits
 from ocibuild.oci.media_type import Compression
 from tests.cli.program import ROOT
 from tests.oci.chunks import cuts
 from tests.verify.layouts import packed, tar_of
 
 
-def read(blob: bytes, *promised: Digest, limits: ReadingLimits = LIMITS, step: int = 1000) -> LayerReading:
+def read(blob: bytes, *promised: Digest, limits: Limits = LIMITS, step: int = 1000) -> LayerReading:
     chunks = (blob[start : start + step] for start in range(0, len(blob), step))
     return read_layer(chunks, len(blob), promised or [sha256(b"")], subject="it", limits=limits)
 
@@ -164,17 +165,17 @@ def test_a_blob_is_taken_to_its_end_whatever_is_in_it(damage: bytes) -> None:
 @pytest.mark.parametrize(
     ("limits", "is_bomb"),
     [
-        (ReadingLimits(harmless=100_000), False),
-        (ReadingLimits(harmless=10_000), True),
-        (ReadingLimits(harmless=10_000, ratio=1000), False),
-        (ReadingLimits(unpacked=10_000), True),
-        (ReadingLimits(members=2), True),
-        (ReadingLimits(members=3), False),
-        (ReadingLimits(name_bytes=5), True),
-        (ReadingLimits(name_bytes=6), False),
+        (Limits(harmless=100_000), False),
+        (Limits(harmless=10_000), True),
+        (Limits(harmless=10_000, ratio=1000), False),
+        (Limits(unpacked=10_000), True),
+        (Limits(entries=2), True),
+        (Limits(entries=3), False),
+        (Limits(names=5), True),
+        (Limits(names=6), False),
     ],
 )
-def test_reading_ends_at_the_limits(limits: ReadingLimits, is_bomb: bool) -> None:
+def test_reading_ends_at_the_limits(limits: Limits, is_bomb: bool) -> None:
     raw = tar_of(["file aa", "file bb", "file cc"]) + bytes(80_000)
     assert 60_000 < len(raw) < 100_000
     reading = read(packed(raw, "gzip"), limits=limits)
@@ -202,14 +203,15 @@ def test_no_damage_is_more_than_a_finding(data: st.DataObject) -> None:
 
 _BOMB = """
 import resource, tarfile, zlib
-from ocibuild.checks.layer_reading import ReadingLimits, read_layer
+from ocibuild.checks.layer_reading import read_layer
+from ocibuild.oci.layer_limits import Limits
 from ocibuild.oci.digest import sha256
 info = tarfile.TarInfo("zeros"); info.size = 1 << 32
 packer = zlib.compressobj(1, wbits=31)
 blob = packer.compress(info.tobuf()) + b"".join(packer.compress(bytes(1 << 20)) for _ in range(160)) + packer.flush(zlib.Z_SYNC_FLUSH)
 del packer
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-reading = read_layer([blob], len(blob), [sha256(b"")], subject="it", limits=ReadingLimits(harmless=1 << 27, ratio=1))
+reading = read_layer([blob], len(blob), [sha256(b"")], subject="it", limits=Limits(harmless=1 << 27, ratio=1))
 print(reading.stopped[0].name, reading.unpacked >> 20, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
 """
 

@@ -11,8 +11,8 @@ import pytest
 from ocibuild import api
 from ocibuild.checks import image_layers
 from ocibuild.checks.catalogue import RULES, rule_named
-from ocibuild.checks.layer_reading import LIMITS, ReadingLimits
 from ocibuild.checks.rule import Scope
+from ocibuild.oci.layer_limits import LIMITS, Limits
 from ocibuild.oci.location import parse_location
 from ocibuild.registry.credentials import ANONYMOUS
 from tests.fake_registry import FakeRegistry
@@ -25,7 +25,7 @@ JUDGED_HERE = [rule.id for rule in RULES if set(rule.scopes) <= {Scope.IMAGE, Sc
 
 def verified(facts: dict[str, Any], place: str) -> api.VerifyReport:
     """What `verify` finds at a place that was made of `facts`."""
-    limits = ReadingLimits(**facts["limits"]) if "limits" in facts else LIMITS
+    limits = Limits(**facts["limits"]) if "limits" in facts else LIMITS
     with api.Places(api.Settings(credentials=lambda _: ANONYMOUS)) as places:
         return api.verify([parse_location(place)], places, api.VerifyTerms(limits=limits))
 
