@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ _DIFFERENT = (
 _UNTRACKED = ("ls-files", "--others", "--directory", "-z")
 _TRACKED = ("ls-files", "-v", "--stage", "-z")
 _SUBMODULE = "160000"
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+HISTORY = "in CI, check out with the whole history (actions/checkout: `fetch-depth: 0`; GitLab: `GIT_DEPTH: 0`)"
 # ls-files(1), -v: in lower case, git was told to assume a file unchanged; S, not to look at it.
 _LOOKED_AT = "H"
 
@@ -63,12 +66,8 @@ class Changes:
         return at < len(self.paths) and self.paths[at] == name
 
 
-def changes_since(directory: Path, revision: str) -> Changes:
-    """What differs between the checkout around `directory`, as its files are now, and `revision`.
-
-    Submodules always count as different: git does not say all that is in them. UsageError where there is no checkout, or no
-    such revision.
-    """
+def checkout_of(directory: Path) -> Path:
+    """The top of the checkout around `directory`, as a real path. UsageError where there is none."""
     top = git_bytes(directory, "rev-parse", "--show-toplevel")
     if top is None:
         raise UsageError(
@@ -76,18 +75,34 @@ def changes_since(directory: Path, revision: str) -> Changes:
             where=str(directory),
             hint="leave --changed-since out, or build in a checkout that git accepts (`git status`)",
         )
-    place = Path(os.fsdecode(top.removesuffix(b"\n")))
-    is_option = revision.startswith("-")  # no name of a revision does
-    commit = None if is_option else git_text(place, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    return Path(os.fsdecode(top.removesuffix(b"\n")))
+
+
+def is_lost(top: Path, revision: str) -> bool:
+    """Whether `revision` is the full name of a commit that the checkout does not have.
+
+    A CI system says what a branch was before a push. That is nowhere any more if the push was forced, and not here if the
+    checkout has too little history.
+    """
+    return _COMMIT.fullmatch(revision) is not None and _commit(top, revision) is None
+
+
+def changes_since(top: Path, revision: str) -> Changes:
+    """What differs between the checkout at `top`, as its files are now, and `revision`.
+
+    Submodules always count as different: git does not say all that is in them. UsageError where there is no such revision.
+    """
+    commit = _commit(top, revision)
     if commit is None:
-        raise UsageError(
-            f"git knows no revision {revision!r} here",
-            where=str(place),
-            hint="in CI, check out with the whole history (actions/checkout: `fetch-depth: 0`; GitLab: `GIT_DEPTH: 0`)",
-        )
-    different = _names(place, *_DIFFERENT, commit, "--")
-    untracked = _names(place, *_UNTRACKED)
-    return Changes(place, tuple(sorted({*different, *untracked, *_unknown(_names(place, *_TRACKED)), ".git/"})))
+        raise UsageError(f"git knows no revision {revision!r} here", where=str(top), hint=HISTORY)
+    different = _names(top, *_DIFFERENT, commit, "--")
+    untracked = _names(top, *_UNTRACKED)
+    return Changes(top, tuple(sorted({*different, *untracked, *_unknown(_names(top, *_TRACKED)), ".git/"})))
+
+
+def _commit(top: Path, revision: str) -> str | None:
+    is_option = revision.startswith("-")  # no name of a revision does
+    return None if is_option else git_text(top, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
 
 
 def _names(top: Path, *arguments: str) -> list[str]:

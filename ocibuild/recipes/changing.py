@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from ocibuild.ci.changes import Changes, changes_since
+from ocibuild.ci.changes import HISTORY, Changes, changes_since, checkout_of, is_lost
+from ocibuild.events import Emit, Noted, silent
 from ocibuild.layers.patterns import selection
 from ocibuild.oci.location import RegistryLocation
 from ocibuild.plan import KEEP, ArchiveLayer, Copy, Extract, FilesLayer, Item, Plan, PlatformPlan
@@ -22,25 +23,34 @@ class Chosen:
     unchanged: tuple[Plan, ...]
 
 
-def choose_changed(plans: Sequence[Plan], revision: str) -> Chosen:
+def choose_changed(plans: Sequence[Plan], revision: str, emit: Emit = silent) -> Chosen:
     """The plans, by whether git sees a difference between what they are made of now and at `revision`.
 
     They are made of their spec, what it extends, its templates and lock file, and of the files that layers take. Values of
     variables, facts of git and tags of bases do not count. What git cannot know counts as changed: files that it does not
-    track, and all of it for the revision of zeros that CI systems give for a new branch.
+    track, and all of it for the revision of zeros that CI systems give for a new branch, or (with a warning) for a commit
+    that the checkout does not have.
     """
     if revision and not revision.strip("0"):
         return Chosen(tuple(plans), ())
-    known: dict[Path, Changes] = {}
-    changed = {}
+    tops = {directory: checkout_of(directory) for directory in dict.fromkeys(map(_directory, plans))}
+    known = {top: _changes(top, revision, emit) for top in dict.fromkeys(tops.values())}
+    changed: list[Plan] = []
+    unchanged: list[Plan] = []
     for plan in plans:
-        directory = _directory(plan)
-        if directory not in known:
-            known[directory] = changes_since(directory, revision)
-        changed[id(plan)] = is_changed(plan, known[directory])
-    return Chosen(
-        tuple(plan for plan in plans if changed[id(plan)]), tuple(plan for plan in plans if not changed[id(plan)])
-    )
+        changes = known[tops[_directory(plan)]]
+        (changed if changes is None or is_changed(plan, changes) else unchanged).append(plan)
+    return Chosen(tuple(changed), tuple(unchanged))
+
+
+def _changes(top: Path, revision: str, emit: Emit) -> Changes | None:
+    """What has changed in a checkout; None for all of it."""
+    if is_lost(top, revision):
+        emit(
+            Noted(f"git does not have commit {revision} in {top}: all images there are built; {HISTORY}", warning=True)
+        )
+        return None
+    return changes_since(top, revision)
 
 
 def is_changed(plan: Plan, changes: Changes) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ocibuild.ci.changes import Changes, changes_since
+from ocibuild.ci.changes import Changes, changes_since, checkout_of, is_lost
 from ocibuild.errors import UsageError
 from tests.ci.conftest import Checkout
 
@@ -61,7 +61,9 @@ def test_settings_and_attributes_hide_nothing(checkout: Checkout) -> None:
     ):
         checkout("config", name, value)
     write(checkout, kept="2", sub__file="2")
-    assert [path for path in changes_since(checkout.directory / "sub", "HEAD").paths if path != ".git/"] == [
+    assert [
+        path for path in changes_since(checkout_of(checkout.directory / "sub"), "HEAD").paths if path != ".git/"
+    ] == [
         "kept",
         "sub/file",
     ]
@@ -91,7 +93,15 @@ def test_what_is_no_revision_is_refused(checkout: Checkout, revision: str) -> No
 
 def test_a_tree_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
-        changes_since(tmp_path, "HEAD")
+        checkout_of(tmp_path)
+
+
+def test_a_commit_that_is_not_here_is_told_from_a_name_that_is_wrong(checkout: Checkout) -> None:
+    assert is_lost(checkout.directory, "1" * 40)
+    assert is_lost(checkout.directory, "1" * 64)
+    assert not is_lost(checkout.directory, checkout("rev-parse", "HEAD"))
+    for name in ("nowhere", "HEAD", "1" * 39, "-" + "1" * 39):
+        assert not is_lost(checkout.directory, name)
 
 
 PATHS = Changes(Path("/nowhere/top"), (".git/", "a/b", "a/c/d", "dist/", "z"))

@@ -101,6 +101,14 @@ def test_an_unknown_revision_is_an_error_with_a_hint(cli: Cli, repository: Path)
     assert "fetch-depth" in done.stderr
 
 
+def test_a_commit_that_a_forced_push_took_away_counts_as_all_changed(cli: Cli, repository: Path) -> None:
+    done = cli("build", "-f", ".", "--changed-since", "1" * 40)
+    assert done.status == 0
+    assert len(done.stdout.splitlines()) == 3
+    assert done.stderr.startswith(f"warning: git does not have commit {'1' * 40} in ")
+    assert "fetch-depth" in done.stderr.splitlines()[0]
+
+
 def test_many_images_end_with_one_summary(cli: Cli, repository: Path) -> None:
     done = cli("build", "-f", ".")
     assert len(done.stdout.splitlines()) == 3

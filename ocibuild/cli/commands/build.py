@@ -33,7 +33,7 @@ from ocibuild.cli.options import (
 from ocibuild.cli.results import built_as_json, print_json, pushed_as_json, shown_name, summary
 from ocibuild.cli.session import default_jobs, opened_places, plans
 from ocibuild.errors import UsageError
-from ocibuild.events import Noted
+from ocibuild.events import Emit, Noted
 from ocibuild.oci.location import DockerArchiveLocation, LocalLocation, RegistryLocation, parse_location, parse_output
 from ocibuild.plan import Plan
 
@@ -75,10 +75,11 @@ def command(**options: Any) -> None:
     The result is an OCI layout (.ocibuild/layout unless -o says otherwise), ready for `ocibuild push`. The same sources give
     the same digest on every machine.
     """
-    output, chosen = parse_output(options["output"]), _chosen(options)
+    output, wanted = parse_output(options["output"]), plans(options)
     if options["push"] and isinstance(output, DockerArchiveLocation):
         raise UsageError("an image is not pushed out of a docker-archive", hint="build to oci:DIR or oci-archive:FILE")
     with opened_places(options) as places:
+        chosen = _chosen(wanted, options["changed_since"], places.emit)
         for plan in chosen.unchanged:
             places.emit(Noted(f"{shown_name(plan)} is left out: nothing that it is made of has changed"))
         layers = LayerTally()
@@ -136,10 +137,9 @@ def _show_json(
     print_json(document)
 
 
-def _chosen(options: dict[str, Any]) -> api.Chosen:
+def _chosen(wanted: tuple[Plan, ...], revision: str | None, emit: Emit) -> api.Chosen:
     """What to build, and what to leave out."""
-    wanted, revision = plans(options), options["changed_since"]
-    return api.choose_changed(wanted, revision) if revision else api.Chosen(wanted, ())
+    return api.choose_changed(wanted, revision, emit) if revision else api.Chosen(wanted, ())
 
 
 def _reuse(options: dict[str, Any], wanted: Sequence[Plan]) -> api.Reuse | None:
