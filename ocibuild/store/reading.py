@@ -23,7 +23,7 @@ from ocibuild.oci.reference import Reference
 from ocibuild.oci.referrers import Referral, of_type, referral_in, referrers_in, referrers_tag
 from ocibuild.store.index_document import INDEX_LIMIT, entries_of
 from ocibuild.store.naming import Entry, choose, digest_in
-from ocibuild.store.writing import disk_errors
+from ocibuild.store.writing import disk_errors, store_error
 
 LAYOUT_FILE, INDEX_FILE, BLOBS = "oci-layout", "index.json", "blobs"
 LAYOUT_VERSION = "1.0.0"
@@ -80,7 +80,7 @@ def _open_regular(path: Path) -> int:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise IntegrityError("a symbolic link stands where a file should", where=str(path)) from error
-        raise StoreError(f"cannot open: {error.strerror}", where=str(path)) from error
+        raise store_error("open", path, error) from error
     if not S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise IntegrityError("no regular file stands where one should", where=str(path))

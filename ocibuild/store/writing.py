@@ -48,10 +48,11 @@ def disk_errors(action: str, path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _store_error(action, path, error) from error
+        raise store_error(action, path, error) from error
 
 
-def _store_error(action: str, path: Path | str, error: OSError) -> StoreError:
+def store_error(action: str, path: Path | str, error: OSError) -> StoreError:
+    """The error for what the operating system refused, with what helps against it."""
     hint = _HINTS.get(error.errno or 0)
     return StoreError(f"cannot {action}: {error.strerror or error}", where=str(path), hint=hint)
 
@@ -90,7 +91,7 @@ class StagedFile:
             while len(view):
                 view = view[os.write(self._fd, view) :]
         except OSError as error:
-            raise _store_error("write", self._path, error) from error
+            raise store_error("write", self._path, error) from error
 
     def overwrite(self, offset: int, data: bytes) -> None:
         """Puts `data` in place of bytes that were written before."""
