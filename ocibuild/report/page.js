@@ -1,7 +1,7 @@
 // The map of sizes, the list of files and the search. All text goes in as text, never as HTML.
 "use strict";
 
-const WIDTH = 1000, HEIGHT = 400, ROWS = 200, COLOURS = 8, SVG = "http://www.w3.org/2000/svg";
+const WIDEST = 1000, NARROWEST = 300, HEIGHT = 400, ROWS = 200, COLOURS = 8, SVG = "http://www.w3.org/2000/svg";
 
 function element(name, attributes, ...content) {
   const made = document.createElement(name);
@@ -141,7 +141,7 @@ class Browser {
     this.onlyMarked = element("input", { type: "checkbox", id: "marked" + number });
     this.status = element("p", { role: "status", class: "hint" });
     this.way = element("ol", { class: "path" });
-    this.map = drawn("svg", { class: "map", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group", "aria-label": "Map of sizes" });
+    this.map = drawn("svg", { class: "map", role: "group", "aria-label": "Map of sizes" });
     this.rows = element("tbody", {});
     const tools = element("div", { class: "tools", role: "search" },
       element("label", { for: this.search.id }, "Find files "), this.search);
@@ -150,11 +150,14 @@ class Browser {
     this.search.addEventListener("input", () => this.show(this.directory));
     this.onlyMarked.addEventListener("change", () => this.show(this.directory));
     this.show(0);
+    // The letters of the map keep their size: it is drawn again when its width changes, or its image is opened.
+    new ResizeObserver(() => { if (this.map.clientWidth && this.width() !== this.drawnWidth) this.draw(this.directory); }).observe(this.map);
   }
 
   table() {
-    const heads = ["", "name", "size", "", "mode", "owner", "layer"];
-    const row = element("tr", {}, ...heads.map((head, column) => element("th", column === 2 ? { scope: "col", class: "number" } : { scope: "col" }, head)));
+    const heads = ["name", "size", "", "mode", "owner", "layer"];
+    const row = element("tr", {}, ...heads.map((head) => element("th", head === "size" ? { scope: "col", class: "number" } : { scope: "col" }, head)));
+    if (this.files.marked[0]) row.prepend(element("th", { scope: "col" }, element("span", { class: "hidden" }, "difference")));
     return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Files" },
       element("table", {}, element("caption", { class: "hidden" }, "Files"), element("thead", {}, row), this.rows));
   }
@@ -201,27 +204,32 @@ class Browser {
 
   step(node, isLast) {
     const name = node ? this.files.name(node) : "root";
-    const button = element("button", { type: "button" }, name);
+    const button = this.opener(node, name);
     if (isLast) button.setAttribute("aria-current", "location");
-    button.addEventListener("click", () => this.enter(node));
     return element("li", {}, button);
   }
 
   row(node, isFound) {
     const files = this.files, [mode, owner, layer, mark, extras] = files.kind(node);
     const name = isFound ? visible(files.path(node)) : files.name(node) + (files.isDirectory(node) ? "/" : "");
-    const label = element("td", { class: "value" });
-    if (files.isDirectory(node)) {
-      const button = element("button", { type: "button" }, name);
-      button.addEventListener("click", () => this.enter(node));
-      label.append(button);
+    const label = element("td", { class: "value name" });
+    if (files.isDirectory(node)) label.append(this.opener(node, name));
+    else if (isFound) { // with a way to where it is
+      const place = name.lastIndexOf("/") + 1;
+      label.append(this.opener(files.parent[node], name.slice(0, place)), name.slice(place));
     } else label.append(name);
     if (files.link(node) !== undefined) label.append(" → " + visible(files.link(node)));
     if (extras) label.append(element("span", { class: "hint" }, "  " + visible(extras)));
-    return element("tr", {}, this.sign(mark), label,
+    return element("tr", {}, ...(files.marked[0] ? [this.sign(mark)] : []), label,
       element("td", { class: "number" }, humanSize(files.isDirectory(node) ? files.total[node] : mode[0] === "h" ? 0 : files.columns.size[node])),
       isFound ? element("td", {}) : this.share(node), element("td", { class: "short" }, element("code", {}, mode)), element("td", { class: "short" }, owner),
       element("td", {}, element("span", { class: "swatch layer" + ((layer - 1) % COLOURS), "aria-hidden": "true" }), " " + layer));
+  }
+
+  opener(directory, name) {
+    const button = element("button", { type: "button" }, name);
+    button.addEventListener("click", () => this.enter(directory));
+    return button;
   }
 
   sign(mark) {
@@ -237,8 +245,12 @@ class Browser {
     return element("td", { class: "shares" }, bar);
   }
 
+  width() { return Math.max(NARROWEST, Math.min(WIDEST, this.map.clientWidth || WIDEST)); }
+
   draw(directory) {
-    this.map.replaceChildren(...this.boxes(directory, { x: 0, y: 0, width: WIDTH, height: HEIGHT }, 0));
+    const width = this.drawnWidth = this.width();
+    this.map.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    this.map.replaceChildren(...this.boxes(directory, { x: 0, y: 0, width, height: HEIGHT }, 0));
   }
 
   boxes(directory, box, depth) {
@@ -249,7 +261,8 @@ class Browser {
     return squarify(items, box).filter((one) => one.width > 1.5 && one.height > 1.5).map((one) => this.box(one, depth));
   }
 
-  // A directory is a frame with what is in it, as far as there is room; only the outermost can be chosen.
+  // A directory is a frame with what is in it, as far as there is room. A click opens any of them; the keyboard stops at the
+  // outermost only, for there may be hundreds, and the list below has the rest.
   box({ item, x, y, width, height }, depth) {
     const files = this.files, node = item.node;
     const words = `${files.name(node)} ${humanSize(item.size)}`;
@@ -257,17 +270,21 @@ class Browser {
     const rect = drawn("rect", { x, y, width, height, class: isFrame ? "frame" : "layer" + ((files.layer[node] - 1) % COLOURS) });
     const group = drawn("g", {}, rect, drawn("title", {}, `${visible(files.path(node))}, ${humanSize(item.size)}, layer ${files.layer[node]}`));
     if (width > 46 && height > 18) {
-      const room = Math.floor((width - 10) / 7.4);
-      group.append(drawn("text", { x: x + 5, y: y + 14 }, words.length > room ? words.slice(0, room - 1) + "…" : words));
+      const room = Math.floor((width - 8) / 7), name = files.name(node);
+      const shown = words.length <= room ? words : name.length <= room ? name : name.slice(0, room - 1) + "…";
+      group.append(drawn("text", { x: x + 5, y: y + 14 }, shown));
     }
     if (isFrame) group.append(...this.boxes(node, { x: x + 3, y: y + 19, width: width - 6, height: height - 22 }, depth + 1));
-    if (depth === 0 && files.isDirectory(node)) this.makeButton(group, node, words);
+    if (files.isDirectory(node)) {
+      group.classList.add("opens");
+      group.addEventListener("click", (event) => { event.stopPropagation(); this.enter(node); });
+      if (depth === 0) this.makeButton(group, node, words);
+    }
     return group;
   }
 
   makeButton(group, node, words) {
     for (const [key, value] of Object.entries({ role: "button", tabindex: "0", "aria-label": "open " + words })) group.setAttribute(key, value);
-    group.addEventListener("click", () => this.enter(node));
     group.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;
       event.preventDefault();

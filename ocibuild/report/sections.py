@@ -39,7 +39,7 @@ def image_facts(contents: ImageContents, sums: list[LayerSums]) -> Markup:
             ("content of files", human_size(unpacked)),
             ("layers", str(len(sums))),
             ("files", f"{sum(one.files for one in sums):,}"),
-            ("covered by later layers", human_size(covered)),
+            ("covered later", human_size(covered)),
             ("created", str(contents.image.config.document.get("created", "unknown")).partition("T")[0]),
         )
     )
@@ -157,7 +157,7 @@ def _file_changes(found: ImageDifference) -> Markup:
     left = len(found.files) - len(rows)
     more = tag("p", f"and {left:,} more: ocibuild diff lists them all") if left else ""
     listed = table(("", "path", "what"), rows, label="Files that differ")
-    return tag("details", tag("summary", f"{len(found.files):,} paths"), listed, more)
+    return tag("details", tag("summary", f"{len(found.files):,} {'path' if len(found.files) == 1 else 'paths'}"), listed, more)
 
 
 def _sign(status: str) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from ocibuild import api
-from tests.peers.programs import call
+from tests.peers.programs import call, require
 from tests.recipes.support import Desk, open_desk
+from tests.report.devtools import Tab, chromium
 
 HEAD = "image: registry.example/team/app\n"
 
@@ -77,15 +78,23 @@ class Browser:
         self._run(page, f"--screenshot={picture}", f"--window-size={width},{height}", "--hide-scrollbars")
         return picture.read_bytes()
 
+    @contextmanager
+    def opened(self, page: Page) -> Iterator[Tab]:
+        """The page, to be used by keyboard and mouse."""
+        with chromium([require("chromium"), *self._words(), "--window-size=1100,3000"], page.file.as_uri()) as tab:
+            yield tab
+
     def _run(self, page: Page, *words: str, fragment: str = "") -> str:
-        return call(
-            "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+        budget = "--virtual-time-budget=10000"
+        return call("chromium", *self._words(), budget, *words, page.file.as_uri() + fragment, timeout=120).stdout
+
+    def _words(self) -> tuple[str, ...]:
+        return (
+            "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
             # All names lead nowhere: the page must not need the network, and the browser is not to use it.
-            "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=10000",
-            f"--user-data-dir={self._new_directory()}", *words, page.file.as_uri() + fragment,
-            timeout=120,
-        ).stdout  # fmt: skip
+            "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={self._new_directory()}",
+        )  # fmt: skip
 
 
 @pytest.fixture

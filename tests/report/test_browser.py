@@ -11,6 +11,7 @@ import pytest
 from ocibuild import api
 from tests.recipes.support import FACTS, Desk
 from tests.report.conftest import HEAD, Browser, Page, Write
+from tests.report.devtools import Tab
 from tests.report.test_page import HOSTILE, LAYERS
 
 pytestmark = pytest.mark.peer("chromium")
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.peer("chromium")
 def names(dom: str) -> list[str]:
     """The names that the list of files shows."""
     body = dom.rpartition('aria-label="Files"')[2].partition("</table>")[0]
-    cells = re.findall(r'<td class="value">(.*?)</td>', body)
+    cells = re.findall(r'<td class="value name">(.*?)</td>', body)
     return [re.sub("<[^>]*>", "", cell) for cell in cells]
 
 
@@ -51,10 +52,50 @@ def test_hostile_names_are_text(desk: Desk, write: Write, browser: Browser) -> N
     assert dom.count("<script") == 2
 
 
-def test_a_large_image_is_a_small_page(browser: Browser, large_image: Page) -> None:
+NAMES = "[...document.querySelectorAll('.browser td.name')].map((cell) => cell.textContent)"
+PLACE = "document.querySelector('.path [aria-current]').textContent"
+FOCUSED = "document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"
+
+
+def tab_to(tab: Tab, what: str) -> None:
+    """Press Tab until the element with this label has the focus, as somebody without a mouse does."""
+    for _ in range(40):
+        if tab.evaluate(FOCUSED) == what:
+            return
+        tab.press("Tab")
+    raise AssertionError(f"{what} cannot be reached by keyboard; the last stop was {tab.evaluate(FOCUSED)!r}")
+
+
+def test_directories_open_by_keyboard(desk: Desk, write: Write, browser: Browser) -> None:
+    desk.build(HEAD + "tags: [v1]" + LAYERS)
+    with browser.opened(write("v1")) as tab:
+        tab_to(tab, "open etc 4B")
+        tab.press("Enter")
+        assert (tab.evaluate(PLACE), tab.evaluate(NAMES)) == ("etc", ["base"])
+        assert tab.evaluate(FOCUSED) == "etc", "the focus goes with the reader"
+
+
+def test_any_directory_on_the_map_opens_by_a_click(desk: Desk, write: Write, browser: Browser) -> None:
+    desk.build(HEAD + "tags: [v1]\nlayers: [{files: [{text: inside, to: /outer/inner/file}]}]")
+    with browser.opened(write("v1")) as tab:
+        box = tab.evaluate(
+            "(() => { const found = [...document.querySelectorAll('.map text')].find((text) => text.textContent === 'inner 6B');"
+            " const { x, y, width, height } = found.getBoundingClientRect(); return [x + width / 2, y + height / 2]; })()"
+        )
+        tab.click(*box)
+        assert (tab.evaluate(PLACE), tab.evaluate(NAMES)) == ("inner", ["file"])
+
+
+def test_a_large_image_is_a_small_page_that_is_searched_while_one_types(browser: Browser, large_image: Page) -> None:
     assert large_image.file.stat().st_size < 5_000_000
-    dom = browser.dom(large_image, "#find=site-packages/django/core/wsgi.py")
-    assert names(dom) == ["/opt/site-packages/django/core/wsgi.py"]
+    with browser.opened(large_image) as tab:
+        tab.evaluate("document.querySelector('input[type=search]').focus()")
+        tab.type("django/core/wsgi.py")
+        tab.wait_for("document.querySelector('[role=status]').textContent === '1 found'")
+        assert tab.evaluate(NAMES) == ["/opt/site-packages/django/core/wsgi.py"]
+        tab_to(tab, "/opt/site-packages/django/core/")
+        tab.press("Enter")
+        assert tab.evaluate(PLACE) == "core"
     picture = browser.screenshot(large_image)
     assert picture.startswith(b"\x89PNG")
     assert struct.unpack(">II", picture[16:24]) == (1100, 1400)
