@@ -12,7 +12,7 @@ from ocibuild.findings import Place, Severity
 from ocibuild.oci.codec import MANIFEST_LIMIT
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest
-from ocibuild.oci.media_type import Compression, compression_of
+from ocibuild.oci.media_type import Compression, compression_of, is_layer
 
 
 class Harm(Enum):
@@ -129,7 +129,7 @@ def _compression_mismatch(content: ContentUnderCheck) -> Iterator[Fault]:
     Mend: build the image again; or give the layer the media type of what it is.
     """
     for use in content.uses:
-        reading = content.readings.get(use.layer.digest)
+        reading = content.readings.get(use.layer.digest) if is_layer(use.layer.media_type) else None
         if reading is not None and compression_of(use.layer.media_type) is not reading.compression:
             packed = reading.compression is not Compression.NONE
             found = f"is packed with {reading.compression.value}" if packed else "is not packed at all"

@@ -55,13 +55,13 @@ def read_documents(reader: ImageReader, top: Descriptor) -> Documents:
 class _Reading:
     def __init__(self, reader: ImageReader) -> None:
         self._reader = reader
-        self._known: dict[tuple[Digest, str], Node | None] = {}
-        self._configs_read: set[Digest] = set()
+        self._known: dict[Descriptor, Node | None] = {}
+        self._configs_read: set[Descriptor] = set()
         self.found = Documents()
 
     def node(self, descriptor: Descriptor, depth: int) -> Node | None:
         """The tree below a descriptor, without what cannot be read. Each document is read once."""
-        key = descriptor.digest, descriptor.media_type
+        key = blob_of(descriptor)
         if key not in self._known:
             self._known[key] = None  # a document cannot hold its own digest, but a damaged place may say so
             self._known[key] = self._node(descriptor, depth)
@@ -90,9 +90,9 @@ class _Reading:
 
     def _read_config(self, manifest: Manifest) -> None:
         descriptor = manifest.config
-        if descriptor.digest in self._configs_read:
+        if blob_of(descriptor) in self._configs_read:
             return
-        self._configs_read.add(descriptor.digest)
+        self._configs_read.add(blob_of(descriptor))
         subject = f"config {descriptor.digest.short}"
         if descriptor.size > CONFIG_LIMIT:
             what = f"{subject} has {descriptor.size:,} bytes; at most {CONFIG_LIMIT:,} are read"
@@ -133,20 +133,28 @@ def damage_of(error: NotFoundError | IntegrityError) -> Damage:
 class Layers:
     """The layers of several images, each blob read once: what its reading showed, or that it is damaged or not there."""
 
-    readings: Mapping[Digest, LayerReading]
-    damages: Mapping[Digest, Damage]
-    read_bytes: int
+    found: Mapping[Descriptor, LayerReading | Damage | None]
+
+    @property
+    def count(self) -> int:
+        """The number of layers that could be read."""
+        return sum(1 for one in self.found.values() if isinstance(one, LayerReading))
+
+    @property
+    def read_bytes(self) -> int:
+        """The size of all blobs that were asked for."""
+        return sum(layer.size for layer in self.found)
 
     def content(self, name: str, documents: Documents) -> ContentUnderCheck:
         """What is known of one image, for the rules."""
         uses = tuple(documents.layer_uses())
-        digests = dict.fromkeys(use.layer.digest for use in uses)
+        found = {blob: self.found.get(blob) for blob in (blob_of(use.layer) for use in uses)}
         return ContentUnderCheck(
             name,
-            (*documents.damages, *(self.damages[digest] for digest in digests if digest in self.damages)),
+            (*documents.damages, *(one for one in found.values() if isinstance(one, Damage))),
             tuple(documents.oversized),
             uses,
-            {digest: self.readings[digest] for digest in digests if digest in self.readings},
+            {blob.digest: one for blob, one in found.items() if isinstance(one, LayerReading)},
         )
 
 
@@ -155,21 +163,16 @@ def read_layers(reader: ImageReader, uses: Iterable[LayerUse], *, jobs: int, lim
     promised: dict[Descriptor, set[Digest]] = {}
     for use in uses:
         if not is_foreign(use.layer.media_type):
-            promised.setdefault(_blob(use.layer), set()).update([use.diff_id] if use.diff_id else [])
+            promised.setdefault(blob_of(use.layer), set()).update([use.diff_id] if use.diff_id else [])
 
     def read(layer: Descriptor) -> LayerReading | Damage | None:
         return _read_layer(reader, layer, promised[layer], limits, emit)
 
-    found = dict(zip(promised, on_threads(read, promised, jobs, name="verify"), strict=True))
-    return Layers(
-        {layer.digest: one for layer, one in found.items() if isinstance(one, LayerReading)},
-        {layer.digest: one for layer, one in found.items() if isinstance(one, Damage)},
-        sum(layer.size for layer in found),
-    )
+    return Layers(dict(zip(promised, on_threads(read, promised, jobs, name="verify"), strict=True)))
 
 
-def _blob(layer: Descriptor) -> Descriptor:
-    """What makes a blob: two descriptors of one digest that differ in more than words are both looked at."""
+def blob_of(layer: Descriptor) -> Descriptor:
+    """What a descriptor says of the blob itself. Two that differ in this are both put to the test."""
     return Descriptor(layer.media_type, layer.digest, layer.size)
 
 

@@ -94,7 +94,7 @@ def _verify_place(location: Location, places: Places, terms: VerifyTerms) -> Ver
         for image, each in zip(images, documents, strict=True)
         for finding in _judged(image, each, layers.content(image.name, each), terms)
     ]
-    return VerifyReport(tuple(findings), len(_runnable(documents)), len(layers.readings), layers.read_bytes)
+    return VerifyReport(tuple(findings), len(_runnable(documents)), layers.count, layers.read_bytes)
 
 
 def _opened(location: Location, places: Places) -> tuple[ImageReader, list[_Image]]:

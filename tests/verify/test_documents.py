@@ -175,3 +175,19 @@ def test_one_layer_of_another_kind_makes_no_artifact_of_an_image(tmp_path: Path)
 def test_a_foreign_layer_is_never_asked_for(tmp_path: Path) -> None:
     layer = {"media_type": f"{OCI}layer.nondistributable.v1.tar+gzip", "descriptor": {"urls": ["https://a.example/"]}}
     assert rules({"images": [{"layers": [layer]}], "spoil": {"layer": "remove"}}, tmp_path) == []
+
+
+def test_every_descriptor_of_a_blob_is_put_to_the_test(tmp_path: Path) -> None:
+    """One blob under three descriptors: as it is, and with two wrong sizes, once as something else than a layer."""
+    layout = layout_of({})
+    layer = {"mediaType": f"{OCI}layer.v1.tar+gzip", "digest": layout.by_role["layer"], "size": 109}
+    images = [
+        {},
+        {
+            "platform": ARM,
+            "layers": [],
+            "manifest": {"layers": [{**layer, "mediaType": "application/vnd.example", "size": 111}]},
+        },
+        {"platform": {**ARM, "os": "plan9"}, "manifest": {"layers": [layer]}},
+    ]
+    assert rules({"images": images}, tmp_path) == ["content-mismatch", "content-mismatch"]
