@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from ocibuild.ci.context import Context
 from ocibuild.ci.dates import format_date
@@ -160,7 +160,7 @@ def _pep440(rule: TagRule, build: _Build) -> _Made:
     raw, warning = _version_text(rule, build)
     try:
         version = Version(raw)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion is one; so is a number of thousands of digits
         raise _NoTagError(f"{raw!r} is not a version of PEP 440", _FIND_VERSION) from None
     major, minor, patch = (str(number) for number in (*version.release, 0, 0)[:3])
     names = {"raw": raw, "version": str(version), "major": major, "minor": minor, "patch": patch}

@@ -109,6 +109,7 @@ def test_semver(git_tag: str, pattern: str, tags: str) -> None:
         ("2", "{{major}}.{{minor}}.{{patch}}", "2.0.0 latest"),
         ("1.0+local.1", "{{version}}", "1.0-local.1 latest"),
         ("1.2.3-beta.x", "{{version}}", ""),
+        ("9" * 5000, "{{version}}", ""),
     ],
 )
 def test_pep440(git_tag: str, pattern: str, tags: str) -> None:
