@@ -13,8 +13,8 @@ from ocibuild.findings import Severity
 from ocibuild.oci.digest import parse_digest
 from ocibuild.oci.reference import parse_reference
 
-_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*[^}]*\}|(?<!\$)\$[A-Z_][A-Z0-9_]+\b")
-_TEMPLATE = re.compile(r"\{\{[^}]*\}\}|%[A-Z_]+%")  # which what reads a label of its own may well fill in
+_VARIABLE = re.compile(r"\$\{[A-Za-z_][^}]{0,100}\}|(?<!\$)\$[A-Z_][A-Z0-9_]+\b")
+_TEMPLATE = re.compile(r"\{\{[^}]{0,100}\}\}|%[A-Z_]{1,100}%")  # which what reads a label of its own may well fill in
 
 
 def _created_not_time(labels: LabelSet) -> Iterator[Fault]:

@@ -12,12 +12,13 @@ from ocibuild.checks.rule import Fault, Rule, Scope
 from ocibuild.checks.spec_subject import PlacedFile, SpecUnderCheck
 from ocibuild.findings import Place, Severity
 
-# Forms that issuers document for their tokens, and that nothing else has.
+# Forms that issuers document for their tokens, and that nothing else has. Labels of images may be megabytes of anything, and so
+# nothing here may look far ahead from each of many places.
 _TOKEN = re.compile(
     r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,}|glpat-[A-Za-z0-9_-]{20,}|dckr_pat_[A-Za-z0-9_-]{20,}"
     r"|A(?:KI|SI)A[A-Z0-9]{16}|xox[abprs]-[A-Za-z0-9-]{10,}|sk_live_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{35}"
     r"|npm_[A-Za-z0-9]{36}|pypi-AgE[A-Za-z0-9_-]{20,})"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY|[a-z][a-z0-9+.-]*://[^\s/:@]*:[^\s/:@$]+@"
+    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY|\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@]{0,100}:[^\s/:@$]{1,200}@"
 )
 _SECRET_NAME = re.compile(
     r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIALS?|AUTH_?KEY)(?:$|_)"
@@ -29,7 +30,8 @@ _HARMLESS_NAME = re.compile(
 _HARMLESS_VALUE = re.compile(r"|true|false|yes|no|none|null|0|1|/.*|\$.*", re.IGNORECASE)
 # On a line of its own: programs that read keys have these words in their sources.
 _KEY_HEADER = re.compile(
-    rb"^[ \t]*-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----[ \t]*\r?$|^PuTTY-User-Key-File-[0-9]:", re.MULTILINE
+    rb"^[ \t]*-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----[ \t]*\r?$|^PuTTY-User-Key-File-[0-9]:",
+    re.MULTILINE,
 )
 # Names under which programs keep credentials; those with a slash are the ends of paths.
 _CREDENTIAL_NAMES = frozenset({
