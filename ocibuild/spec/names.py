@@ -112,11 +112,14 @@ def _tag_entry(view: View) -> _Entry | None:
 
 
 def _rule_entry(view: View, node: Node | None, render: Render) -> _Entry | None:
-    attributes = attributes_of(view.text) if view.is_text else {key: entry.text for key, entry in view.entries()}
-    if isinstance(node, MapNode) and len(attributes) < len(node.entries):
+    if isinstance(node, MapNode) and len(view.value) < len(node.entries):
         return None  # what is missing was complained about
-    rule = _read(view, partial(tag_rule, attributes, render))
-    return None if rule is None else _Entry(rule, rule_as_text(attributes), view.document.place(view.path))
+
+    def read() -> _Entry:
+        attributes = attributes_of(view.text) if view.is_text else {key: entry.text for key, entry in view.entries()}
+        return _Entry(tag_rule(attributes, render), rule_as_text(attributes), view.document.place(view.path))
+
+    return _read(view, read)
 
 
 def _is_complete(spec: View, entries: Sequence[_Entry], style: Flavor | None) -> bool:

@@ -60,7 +60,9 @@ def is_rule(text: str) -> bool:
 
 
 def attributes_of(text: str) -> dict[str, str]:
-    """The attributes of a rule that is written as text; what has no `=` is the value."""
+    """The attributes of a rule that is written as text; what has no `=` is the value. UsageError for several lines."""
+    if "\n" in text.strip():
+        raise UsageError("a rule is one line", hint="write an entry of the list for each")
     attributes: dict[str, str] = {}
     for field in _fields(text):
         key, _, value = field.partition("=") if is_rule(field) else ("value", "", field)

@@ -184,6 +184,18 @@ def test_a_rule_that_yaml_takes_apart_is_told_to_be_quoted(tmp_path: Path) -> No
     assert findings[1].hint == "begin with `type=`; between [ ], quote a rule that has commas"
 
 
+def test_a_rule_is_one_line(tmp_path: Path) -> None:
+    (finding,) = findings_of(tmp_path, "tags:\n  - |\n    type=sha\n    type=edge\n", Overrides(), built_from(V1))
+    assert (finding.message, finding.hint) == ("a rule is one line", "write an entry of the list for each")
+    assert tags_of(tmp_path, "tags:\n  - |\n    type=sha\n") == "sha-860c190"
+
+
+def test_a_key_without_a_value_is_an_error_and_not_an_empty_one(tmp_path: Path) -> None:
+    (finding,) = findings_of(tmp_path, "tags: [{type: sha, prefix: }]\n", Overrides(), built_from(V1))
+    assert finding.message == "`prefix` has no value"
+    assert tags_of(tmp_path, "tags: [{type: sha, prefix: ''}]\n") == "860c190"
+
+
 def test_what_each_entry_came_to_is_remembered(tmp_path: Path) -> None:
     body = "tags: [x, {type: ref, event: branch}, 'type=semver,pattern={{version}}']\n"
     plan = plan_of(tmp_path, body, given=built_from(V1))
