@@ -135,6 +135,18 @@ def test_what_the_builder_refuses_is_a_fault_at_its_place(text: str, problem: st
     assert fault.place.line == 2 + text.count("\n")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "LABEL a=" + "${v:-" * 5000 + "x" + "}" * 5000,
+        "ENV v0=xxxxxxxx\n" + "".join(f"ENV v{n + 1}=$v{n}$v{n}\n" for n in range(60)) + "LABEL a=$v60",
+    ],
+    ids=["nested", "doubled"],
+)
+def test_what_would_fill_any_memory_is_not_worked_out(text: str) -> None:
+    assert values(text) == {"a": None}
+
+
 def test_places_are_those_of_the_text() -> None:
     labels = read('FROM scratch\nLABEL one=1 \\\n      two="a b" \\\n   three="c \\\n  d"\n')
     assert [(str(label.at_key), str(label.place), label.place.width) for label in labels.entries] == [

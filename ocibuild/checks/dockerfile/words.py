@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 Variables = Mapping[str, str | None]  # None: known by name, and a value that only a build gives
 _NAME = re.compile(r"[^\W\d]\w*|[0-9@*#?!$-]")
+# What is longer or nested deeper is not worked out: variables that hold each other twice would fill any memory.
+_LONGEST, _DEEPEST = 1 << 20, 50
 _MODIFIED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])(.*)|([#%/,^@].*))?", re.DOTALL)
 
 
@@ -54,10 +56,10 @@ def split_words(text: Text, escape: str) -> Iterator[Text]:
         yield text.slice(start, len(chars))
 
 
-def expand(word: str, escape: str, variables: Variables) -> str | None:
+def expand(word: str, escape: str, variables: Variables, depth: int = 0) -> str | None:
     """What `word` means: quotes and escapes resolved, variables filled in. None where that is not known before a build."""
     out: list[str] = []
-    quote, position = "", 0
+    quote, position, length = "", 0, 0
     while position < len(word):
         char = word[position]
         if char == quote:
@@ -68,8 +70,9 @@ def expand(word: str, escape: str, variables: Variables) -> str | None:
             position += 1
             out.append(_escaped(word, position, escape, quote))
         elif char == "$" and quote != "'":
-            value, position = _variable(word, position, escape, variables)
-            if value is None:
+            value, position = _variable(word, position, escape, variables, depth)
+            length += len(value or "")
+            if value is None or length > _LONGEST:
                 return None
             out.append(value)
             continue
@@ -85,11 +88,13 @@ def _escaped(word: str, position: int, escape: str, quote: str) -> str:
     return escape + char if quote and char not in ('"', "$", escape) else char
 
 
-def _variable(word: str, position: int, escape: str, variables: Variables) -> tuple[str | None, int]:
+def _variable(word: str, position: int, escape: str, variables: Variables, depth: int) -> tuple[str | None, int]:
     """The value of the variable at `position`, and where the word goes on."""
     if word.startswith("${", position):
         end = _closing_brace(word, position + 2)
-        return (None, len(word)) if end is None else (_modified(word[position + 2 : end], escape, variables), end + 1)
+        if end is None or depth == _DEEPEST:
+            return None, len(word)
+        return _modified(word[position + 2 : end], escape, variables, depth + 1), end + 1
     found = _NAME.match(word, position + 1)
     if found is None:
         return "$", position + 1
@@ -105,7 +110,7 @@ def _closing_brace(word: str, position: int) -> int | None:
     return None
 
 
-def _modified(inside: str, escape: str, variables: Variables) -> str | None:
+def _modified(inside: str, escape: str, variables: Variables, depth: int) -> str | None:
     found = _MODIFIED.fullmatch(inside)
     if found is None or found[4]:
         return None
@@ -114,11 +119,11 @@ def _modified(inside: str, escape: str, variables: Variables) -> str | None:
         return variables.get(name)
     if name in variables and variables[name] is None:
         # A build may give it; what stands here as its default is what it is without that.
-        return expand(argument, escape, variables) if operator in (":-", "-") else None
+        return expand(argument, escape, variables, depth) if operator in (":-", "-") else None
     value = variables.get(name)
     is_set = bool(value) if operator.startswith(":") else value is not None
     if operator.endswith("-"):
-        return value if is_set else expand(argument, escape, variables)
+        return value if is_set else expand(argument, escape, variables, depth)
     if operator.endswith("+"):
-        return expand(argument, escape, variables) if is_set else ""
+        return expand(argument, escape, variables, depth) if is_set else ""
     return value if is_set else None
