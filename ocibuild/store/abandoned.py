@@ -1,4 +1,4 @@
-"""Whose a file or directory in the making is: its maker holds the lock on it, and the lock ends with the maker's process.
+"""Whose a file or directory in the making is: its maker holds a lock on it, which ends with the maker's process.
 
 One whose lock is free was left by a run that was killed, and the next run removes it at once: on a disk that is full, that
 may be the space it needs. On a file system without locks such files stay.
@@ -14,11 +14,14 @@ from contextlib import suppress
 from pathlib import Path
 from stat import S_ISDIR
 
+LOCK = (
+    "lock"  # the file in a directory that its maker holds: file systems that several machines share lock no directories
+)
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def claim(handle: int) -> bool:
-    """Take the lock on a new file or directory until it is closed. False where another run took it for left behind."""
+    """Take the lock on a new file, open for writing, until it is closed. False where another run took it for left behind."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -29,21 +32,38 @@ def claim(handle: int) -> bool:
 
 
 def remove_abandoned(directory: Path, is_temporary: Callable[[str], bool]) -> None:
-    """Removes what `is_temporary` says yes to by its name, and nobody holds. What cannot be removed stays."""
+    """Removes files and directories that `is_temporary` says yes to by their names, and nobody holds. What cannot be
+    removed stays."""
     with suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:
             if is_temporary(entry.name):
-                _remove_unless_held(entry.path)
+                with suppress(OSError):
+                    _remove_unless_held(entry.path)
 
 
 def _remove_unless_held(path: str) -> None:
-    with suppress(OSError):
-        handle = os.open(path, _FLAGS)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if S_ISDIR(os.fstat(handle).st_mode):
-                shutil.rmtree(path)
-            else:
-                os.unlink(path)
-        finally:
-            os.close(handle)
+    if not S_ISDIR(os.lstat(path).st_mode):
+        _with_lock(path, lambda: os.unlink(path))
+        return
+    lock = os.path.join(path, LOCK)
+    try:
+        _with_lock(lock, lambda: shutil.rmtree(path))
+    except FileNotFoundError:
+        _remove_without_lock(path, lock)
+
+
+def _remove_without_lock(path: str, lock: str) -> None:
+    try:
+        os.rmdir(path)  # its maker was killed, or has not come as far as the lock: then it makes another one
+    except OSError:
+        if not os.path.lexists(lock):  # the lock is the first thing in there: a removal was killed half-way
+            shutil.rmtree(path)
+
+
+def _with_lock(file: str, remove: Callable[[], None]) -> None:
+    handle = os.open(file, _FLAGS)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # all that a file that is open for reading can get on NFS
+        remove()
+    finally:
+        os.close(handle)

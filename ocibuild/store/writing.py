@@ -19,7 +19,7 @@ from typing import Self
 from ocibuild.errors import StoreError, UsageError
 from ocibuild.oci.compression import Buffer
 from ocibuild.oci.digest import Digest
-from ocibuild.store.abandoned import claim, remove_abandoned
+from ocibuild.store.abandoned import LOCK, claim, remove_abandoned
 
 # Blobs are read-only, as containerd keeps them: an editor or a redirection cannot change what a digest names. Both modes
 # are the same under every umask, so that a layout built by one CI job can be read by the next.
@@ -170,7 +170,8 @@ def output_file(path: Path) -> Iterator[StagedFile]:
 
 @contextmanager
 def working_directory(parent: Path) -> Iterator[Path]:
-    """A directory in `parent` (which is made) for what leads to an output there; it is gone when the block ends.
+    """A directory in `parent` (which is made) for what leads to an output there; it is gone when the block ends. It is empty
+    but for a file `lock`.
 
     One that could not be removed, or whose process was killed, is removed by the next run.
     """
@@ -189,7 +190,7 @@ def _new_directory(parent: Path) -> tuple[int, Path]:
     while True:
         path = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=parent))
         with suppress(FileNotFoundError):
-            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            handle = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             if claim(handle):
                 return handle, path
             os.close(handle)

@@ -35,7 +35,7 @@ WAYS: dict[str, tuple[str, ...]] = {
     "copy oci-archive": (*_COPY, "oci-archive:out.tar"),
 }
 # A working directory, and what is in it, as they are removed level by level.
-_TIDIED = re.compile(r"\.ocibuild-work-\w+|layout|blobs|sha256")
+_TIDIED = re.compile(r"\.ocibuild-work-\w+|layout|blobs|sha256|lock")
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,6 +203,8 @@ def test_a_working_directory_is_gone_afterwards_and_one_of_a_killed_run_with_the
         (other,) = (path for path in tmp_path.glob(".ocibuild-work-*") if not path.is_symlink())
         (other / "layout").mkdir()
         (other / "layout/blob").touch()
+        (tmp_path / ".ocibuild-work-begun").mkdir()
+        (tmp_path / ".ocibuild-work-half-removed/layout").mkdir(parents=True)
         with working_directory(tmp_path) as work:
             assert (other / "layout/blob").exists(), "it is in use"
     with working_directory(tmp_path) as work:
