@@ -34,7 +34,7 @@ def _lines(found: api.Difference, names: tuple[str, str]) -> Iterator[str]:
         yield f"- {code(platform)} is gone"
     for platform in found.only_after:
         yield f"- {code(platform)} is new"
-    yield from value_rows(found.values)
+    yield from _values(found.values)
     for image in found.images:
         if not image.is_empty:
             yield from ("", f"### {code(image.platform)}")
@@ -42,7 +42,7 @@ def _lines(found: api.Difference, names: tuple[str, str]) -> Iterator[str]:
 
 
 def _image(image: api.ImageDifference) -> Iterator[str]:
-    yield from value_rows(image.values)
+    yield from _values(image.values)
     yield from ("", f"**{layers_title(image)}**", "", "| | diff_id | size | layer |", "| --- | --- | ---: | --- |")
     for pair in image.layers:
         layer = pair.after or pair.before
@@ -61,8 +61,7 @@ def _image(image: api.ImageDifference) -> Iterator[str]:
         yield from ("", unread_note(image))
 
 
-def value_rows(values: tuple[api.ValueChange, ...]) -> Iterator[str]:
-    """A table of settings and annotations that differ; nothing where there are none."""
+def _values(values: tuple[api.ValueChange, ...]) -> Iterator[str]:
     if values:
         yield from ("", "| | level | key | before | after |", "| --- | --- | --- | --- | --- |")
     for change in values:

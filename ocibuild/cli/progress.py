@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from ocibuild.cli.messages import printable, say
-from ocibuild.cli.terminal import can_redraw, paint
+from ocibuild.cli.terminal import can_redraw, in_github, paint
 from ocibuild.events import Advanced, Emit, Event, Finished, Noted, Stage, Started
 from ocibuild.sizes import human_size
 
@@ -27,7 +27,10 @@ _VERBS = {
 
 @contextmanager
 def progress(mode: str, *, quiet: bool = False) -> Iterator[Emit]:
-    """An `Emit` that shows events in this mode (`auto` draws bars on a terminal, else plain lines) until the context ends."""
+    """An `Emit` that shows events in this mode (`auto` draws bars on a terminal, else plain lines) until the context ends.
+
+    On GitHub, `auto` folds the lines into one group, and a warning is an annotation, which the page of the run shows.
+    """
     if quiet or mode == "quiet":
         yield _warnings_only
     elif mode == "json":
@@ -35,8 +38,20 @@ def progress(mode: str, *, quiet: bool = False) -> Iterator[Emit]:
     elif mode == "auto" and can_redraw():
         with _bars() as emit:
             yield emit
+    elif mode == "auto" and in_github():
+        with _group("Layers, blobs and manifests"):
+            yield PlainLines(say)
     else:
         yield PlainLines(say)
+
+
+@contextmanager
+def _group(title: str) -> Iterator[None]:
+    say(f"::group::{title}")
+    try:
+        yield
+    finally:
+        say("::endgroup::")  # an error that comes next is to be seen
 
 
 def _warnings_only(event: Event) -> None:
@@ -51,6 +66,10 @@ def _json_line(event: Event) -> None:
 
 
 def _note(note: Noted) -> str:
+    if note.warning and in_github():
+        from ocibuild.cli.formats.github import escaped
+
+        return f"::warning title=ocibuild::{escaped(printable(note.message))}"
     label = paint("warning:", "yellow", bold=True) if note.warning else paint("note:", "blue")
     return f"{label} {printable(note.message)}"
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ocibuild import api
-from ocibuild.cli.difference_markdown import value_rows
+from ocibuild.cli.difference import SIGNS
 from ocibuild.cli.markdown import code
 from ocibuild.cli.results import numbered
 from ocibuild.errors import FindingsError, OcibuildError
@@ -59,7 +59,8 @@ def _pushed(pushed: Sequence[api.Pushed]) -> Iterator[str]:
         details = list(_details(one))
         if len(pushed) > 1:
             details = ["", "<details><summary>Platforms, layers and changes</summary>", *details, "", "</details>"]
-        yield from ("", f"#### {code(one.reference.name)}", *details)
+        name = one.errand.repository.with_tag(one.tags[0]) if one.tags else one.reference
+        yield from ("", f"#### {code(str(name))}", *details)
 
 
 def _details(one: api.Pushed) -> Iterator[str]:
@@ -96,9 +97,21 @@ def _change(change: api.Difference) -> Iterator[str]:
     yield from ("", *(f"- {code(platform)} is gone" for platform in change.only_before))
     yield from (f"- {code(platform)} is new" for platform in change.only_after)
     yield from (f"- {code(image.platform)}: {_layer_changes(image)}" for image in change.images)
-    yield from value_rows(change.values)
+    yield from _values(change)
+
+
+def _values(change: api.Difference) -> Iterator[str]:
+    """Settings and annotations that differ, each once: most are the same for all platforms."""
+    places: dict[api.ValueChange, list[str]] = {value: [] for value in change.values}
     for image in change.images:
-        yield from value_rows(image.values)
+        for value in image.values:
+            places.setdefault(value, []).append(image.platform)
+    if places:
+        yield from ("", "| | level | key | before | after | of |", "| --- | --- | --- | --- | --- | --- |")
+    for value, platforms in places.items():
+        cells = (value.level, value.key, value.before or "", value.after or "")
+        of = ", ".join(map(code, platforms)) if len(platforms) < len(change.images) else "all"
+        yield f"| {SIGNS[value.status]} | {' | '.join(map(code, cells))} | {of if platforms else ''} |"
 
 
 def _layer_changes(image: api.ImageDifference) -> str:

@@ -22,6 +22,11 @@ def can_redraw() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
 
 
+def in_github() -> bool:
+    """Whether stderr is the log of a GitHub workflow, which knows commands for groups and annotations."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
 def paint(text: str, colour: str, *, bold: bool = False) -> str:
     """`text` in a colour, where stderr takes it."""
     if not has_colour():

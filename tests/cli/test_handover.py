@@ -183,7 +183,9 @@ def test_the_summary_says_what_changes_under_a_tag(
     page = step.page
     assert f"Changes against {before}" in page.text
     assert "linux/arm64: 1 layer kept, 1 new, 1 gone" in page.text
-    assert ["~", "manifest", "org.opencontainers.image.description", "An app", "A | `better` app"] in page.rows
+    described = ["org.opencontainers.image.description", "An app", "A | `better` app"]
+    assert ["~", "index", *described, ""] in page.rows
+    assert ["~", "manifest", *described, "all"] in page.rows, "once for all platforms"
     assert {(row[1], row[4]) for row in page.rows if len(row) == 5} >= {("low", "exists"), ("app", "sent")}
 
 
@@ -221,7 +223,7 @@ def test_hostile_text_is_never_markup(cli: Cli, host: str, project: Path, step: 
     page = step.page
     tables = {"table", "thead", "tbody", "tr", "th", "td", "code"}
     assert page.elements <= tables | {"h3", "h4", "p", "strong", "details", "summary", "ul", "li"}
-    assert all(len(row) in (4, 5) for row in page.rows)
+    assert {len(row) for row in page.rows} == {4, 5, 6}
 
 
 def test_a_failure_stands_in_the_summary(cli: Cli, host: str, project: Path, step: Step) -> None:

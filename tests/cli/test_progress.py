@@ -29,6 +29,29 @@ def test_a_pipe_gets_plain_lines(cli: Cli, project: Path) -> None:
     assert all(re.fullmatch(r"layer {4}app \(linux/a(md|rm)64\) +built  \d+B(  \d+\.\ds)?", line) for line in lines)
 
 
+def test_githubs_log_folds_the_lines_and_shows_errors(cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    first, *lines, last = cli("build").stderr.splitlines()
+    assert (first, last) == ("::group::Layers, blobs and manifests", "::endgroup::")
+    assert all(line.startswith("layer ") for line in lines)
+    failed = cli("build", "--push", "-t", "127.0.0.1:9/team/app:1").stderr
+    assert failed.index("::endgroup::") < failed.index("error: ")
+    assert "::group::" not in cli("build", "--progress", "plain").stderr + cli("build", "-q").stderr
+
+
+def test_githubs_warnings_are_annotations_that_say_no_more_than_they_should(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    lines: list[str] = []
+    show = PlainLines(lines.append)
+    show(Noted("50% of it\n::error::mine", warning=True))
+    show(Noted("all is well\n::error::mine"))
+    assert lines[0] == "::warning title=ocibuild::50%25 of it\\n::error::mine"
+    assert lines[1].endswith("all is well\\n::error::mine")
+    assert not lines[1].startswith("::")
+
+
 def test_a_push_has_a_line_for_each_blob_manifest_and_tag(cli: Cli, built: str, fake_registry: FakeRegistry) -> None:
     lines = cli("push", f"{fake_registry.host}/team/app:1").stderr.splitlines()
     words = [line.split()[0] for line in lines]

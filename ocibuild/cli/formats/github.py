@@ -27,7 +27,7 @@ def _lines(severity: Severity, findings: Sequence[Finding]) -> Iterator[str]:
     if rest:
         counted = ", ".join(f"{rule} {count}x" for rule, count in Counter(one.rule for one in rest).most_common())
         command = _COMMANDS[severity]
-        yield f"::{command} title=ocibuild::{_escaped(f'and {len(rest)} more: {counted}')}"
+        yield f"::{command} title=ocibuild::{escaped(f'and {len(rest)} more: {counted}')}"
 
 
 def _annotation(finding: Finding) -> str:
@@ -39,12 +39,12 @@ def _annotation(finding: Finding) -> str:
         properties = [("file", place.file), *numbers, *properties]
     where = f"{place.file}: " if place and place.line is None else ""
     hint = f"\n{finding.hint}" if finding.hint else ""
-    given = ",".join(f"{name}={_escaped(value, is_property=True)}" for name, value in properties)
-    return f"::{_COMMANDS[finding.severity]} {given}::{_escaped(where + finding.message + hint)}"
+    given = ",".join(f"{name}={escaped(value, is_property=True)}" for name, value in properties)
+    return f"::{_COMMANDS[finding.severity]} {given}::{escaped(where + finding.message + hint)}"
 
 
-def _escaped(text: str, *, is_property: bool = False) -> str:
-    """As the runner reads it back: whatever the text says, it stays in its place and begins no command."""
+def escaped(text: str, *, is_property: bool = False) -> str:
+    """Text of a command, as the runner reads it back: whatever the text says, it stays in its place and begins no command."""
     for char, code in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A")):
         text = text.replace(char, code)
     # The runner's log takes other line ends for such too.
