@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import replace
 from datetime import date
@@ -23,13 +24,14 @@ PLACE = Place("a b/ocibuild.yaml", 3, 5, "    licenses: mit", 3)
 FINDING = Finding("license-case", "spelt otherwise", PLACE, "write MIT", Severity.WARNING)
 ON_IMAGE = Finding("layer-too-large", "too large", Place("ghcr.io/octocat/hello"), None)
 WAIVER = api.Waiver("license-case", "for tests", PLACE, date(2030, 1, 1))
-texts = st.text(min_size=1)
+texts = st.text(st.characters(), min_size=1)  # with the halves of characters that JSON can name
+files = st.text(min_size=1) | st.binary(min_size=1).map(os.fsdecode)
 findings = st.lists(
     st.builds(
         Finding,
         st.sampled_from(["license-case", "spec-unknown-key"]),
         texts,
-        st.none() | st.builds(Place, texts, st.none() | st.integers(1), st.none() | st.integers(1), st.none() | texts),
+        st.none() | st.builds(Place, files, st.none() | st.integers(1), st.none() | st.integers(1), st.none() | texts),
         st.none() | texts,
         st.sampled_from(Severity),
     )
@@ -182,6 +184,11 @@ def test_json_has_stable_keys() -> None:
             }
         ],
     }
+
+
+@given(st.sampled_from(sorted(FORMATS)), findings)
+def test_every_format_takes_whatever_is_found(form: str, found: list[Finding]) -> None:
+    rendered(form, found).encode()
 
 
 @pytest.mark.parametrize("form", FORMATS)

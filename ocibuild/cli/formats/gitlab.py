@@ -30,7 +30,7 @@ def _entry(finding: Finding, seen: Counter[str]) -> dict[str, Any]:
     return {
         "description": f"{finding.message}{f' ({finding.hint})' if finding.hint else ''}",
         "check_name": finding.rule,
-        "fingerprint": hashlib.sha256(f"{identity}\0{seen[identity]}".encode()).hexdigest(),
+        "fingerprint": hashlib.sha256(f"{identity}\0{seen[identity]}".encode(errors="surrogatepass")).hexdigest(),
         "severity": _SEVERITIES[finding.severity],
         "location": {"path": path, "lines": {"begin": place.line or 1}},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -69,5 +70,5 @@ def _location(place: Place) -> dict[str, Any]:
         region |= {"startColumn": place.column, "endLine": place.line, "endColumn": place.column + place.width}
     if place.excerpt is not None:
         region["snippet"] = {"text": place.excerpt}
-    uri = quote(place.file.removeprefix("./"))
+    uri = quote(os.fsencode(place.file.removeprefix("./")))  # names of files are bytes
     return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}}
