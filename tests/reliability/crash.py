@@ -75,16 +75,14 @@ class Rounds:
         assert verified.status == 0, verified
 
 
-def crash(scenarios: dict[str, Scenario], kills: int, seed: int, directory: Path) -> Counter[str]:
+def crash(scenarios: dict[str, Scenario], kills: int, rounds: Rounds) -> Counter[str]:
     """`kills` in each scenario; how many there were, and how many rounds. AssertionError for the first broken promise."""
     happened: Counter[str] = Counter()
-    with Mortal() as mortal:
-        rounds = Rounds(seed, mortal, directory)
-        for name, scenario in scenarios.items():
-            with closing(scenario(rounds)) as each:  # type: ignore[type-var]  # all of them are generators
-                while happened[name] < kills:
-                    happened[name] += next(each)
-                    happened[f"{name}: rounds"] += 1
+    for name, scenario in scenarios.items():
+        with closing(scenario(rounds)) as each:  # type: ignore[type-var]  # all of them are generators
+            while happened[name] < kills:
+                happened[name] += next(each)
+                happened[f"{name}: rounds"] += 1
     return happened
 
 
@@ -102,8 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         del chosen["full disk"]
         print("no disk is filled: only root can mount one", flush=True)
     since = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="crash-") as directory:
-        happened = crash(chosen, -(-options.kills // len(chosen)), options.seed, Path(directory))
+    with Mortal() as mortal, tempfile.TemporaryDirectory(prefix="crash-") as directory:
+        rounds = Rounds(options.seed, mortal, Path(directory))
+        happened = crash(chosen, -(-options.kills // len(chosen)), rounds)
     kills = sum(happened[name] for name in chosen)
     figures = {"seed": options.seed, "seconds": round(time.monotonic() - since), "kills": kills, **happened}
     print(json.dumps(figures, indent=2))
