@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import succeed
+from tests.docs.internet import Trust, make_trust
 from tests.docs.sandbox import Sandbox, open_sandbox
 
 # Stand-ins for images that pages build on. They hold a file each, and what the real ones set in their configs.
@@ -48,7 +49,13 @@ def base_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "layout"
 
 
+@pytest.fixture(scope="session")
+def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
+    """What makes a registry here pass for ghcr.io and others."""
+    return make_trust(tmp_path_factory.mktemp("trust"))
+
+
 @pytest.fixture
-def sandbox(tmp_path: Path, base_images: Path) -> Iterator[Sandbox]:
-    with open_sandbox(tmp_path, base_images) as sandbox:
+def sandbox(tmp_path: Path, base_images: Path, trust: Trust) -> Iterator[Sandbox]:
+    with open_sandbox(tmp_path, base_images, trust) as sandbox:
         yield sandbox

@@ -13,6 +13,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.peers.certificates import Certificate, make_authority, make_server_certificate
@@ -31,17 +32,29 @@ class Internet:
         self.environment = {"HTTPS_PROXY": proxy, "SSL_CERT_FILE": str(ca_file)}
 
 
-@contextmanager
-def internet(directory: Path, registry: str) -> Iterator[Internet]:
-    """Until the block ends, all of HOSTS are `registry` (HOST:PORT), which speaks plain HTTP."""
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """A certificate for all of HOSTS, and the authority that signed it."""
+
+    ca_file: Path
+    certificate: Certificate
+
+
+def make_trust(directory: Path) -> Trust:
+    """Both of them, in `directory`."""
     authority = make_authority(directory)
-    certificate = make_server_certificate(authority, directory, HOSTS)
-    with _Proxy(_context(certificate), registry) as proxy:
+    return Trust(authority.file, make_server_certificate(authority, directory, HOSTS))
+
+
+@contextmanager
+def internet(trust: Trust, registry: str) -> Iterator[Internet]:
+    """Until the block ends, all of HOSTS are `registry` (HOST:PORT), which speaks plain HTTP."""
+    with _Proxy(_context(trust.certificate), registry) as proxy:
         thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
             host, port = proxy.server_address[:2]
-            yield Internet(f"http://{host!s}:{port}", authority.file)
+            yield Internet(f"http://{host!s}:{port}", trust.ca_file)
         finally:
             proxy.shutdown()
             thread.join()

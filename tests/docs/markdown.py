@@ -39,7 +39,9 @@ class File:
 
 
 @dataclass(slots=True)
-class _Block:
+class Block:
+    """Lines that stand apart from the prose, from `line` on."""
+
     line: int
     language: str
     marks: dict[str, str]
@@ -49,7 +51,7 @@ class _Block:
 def steps(page: str) -> list[Command | File]:
     """The commands and files of a page, from top to bottom."""
     found: list[Command | File] = []
-    for block in _blocks(page):
+    for block in blocks(page):
         if "file" in block.marks:
             found.append(File(block.line, block.marks["file"], "\n".join([*block.lines, ""])))
         elif block.language == "console":
@@ -61,10 +63,10 @@ def steps(page: str) -> list[Command | File]:
     return found
 
 
-def _blocks(page: str) -> Iterator[_Block]:
+def blocks(page: str) -> Iterator[Block]:
     """Fenced and indented blocks, and rows of tables that have a column `ocibuild`, with the marks that stand before them."""
     marks: dict[str, str] = {}
-    block: _Block | None = None
+    block: Block | None = None
     fence, column, blank = "", None, True
     for number, line in enumerate(page.splitlines(), 1):
         if block is not None and block.language != "indented":
@@ -78,9 +80,9 @@ def _blocks(page: str) -> Iterator[_Block]:
             yield block
             block, marks = None, {}
         if opened := _FENCE.match(line):
-            fence, block = opened[1], _Block(number, opened[2] or "text", marks)
+            fence, block = opened[1], Block(number, opened[2] or "text", marks)
         elif line.startswith("    ") and (block is not None or blank):
-            block = block or _Block(number, "indented", marks)
+            block = block or Block(number, "indented", marks)
             block.lines.append(line[4:])
         elif mark := _MARK.match(line):
             marks = {mark[1]: mark[2]}
@@ -89,7 +91,7 @@ def _blocks(page: str) -> Iterator[_Block]:
             if column is None:
                 column = cells.index("ocibuild") if "ocibuild" in cells else -1
             elif column >= 0 and len(cells) > column:
-                yield _Block(number, "row", {}, [cells[column]])
+                yield Block(number, "row", {}, [cells[column]])
         if not line.startswith("|"):
             column = None
         elif line.strip():
@@ -99,7 +101,7 @@ def _blocks(page: str) -> Iterator[_Block]:
         yield block
 
 
-def _session(block: _Block) -> Iterator[Command]:
+def _session(block: Block) -> Iterator[Command]:
     """`$ ` before what is typed, its output below; a line that ends with a backslash goes on in the next."""
     current: Command | None = None
     for number, line in enumerate(block.lines, block.line + 1):
@@ -115,7 +117,7 @@ def _session(block: _Block) -> Iterator[Command]:
         yield current
 
 
-def _script(block: _Block) -> Iterator[Command]:
+def _script(block: Block) -> Iterator[Command]:
     lines = [line for line in block.lines if line.strip() and not line.lstrip().startswith("#")]
     text = ""
     for line in lines:
@@ -127,7 +129,7 @@ def _script(block: _Block) -> Iterator[Command]:
         text = ""
 
 
-def _cells(block: _Block) -> Iterator[Command]:
+def _cells(block: Block) -> Iterator[Command]:
     (cell,) = block.lines
     needs = _CELL_MARK.search(cell)
     for code in re.findall(r"`([^`]+)`", cell):

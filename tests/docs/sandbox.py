@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cli.program import ROOT, command, environment
-from tests.docs.internet import internet
+from tests.docs.internet import Trust, internet
 from tests.docs.markdown import Command, File
 from tests.peers.programs import SEARCH_PATH, require
 
@@ -91,7 +91,7 @@ def _without_varying(text: str) -> list[str]:
 
 
 @contextmanager
-def open_sandbox(directory: Path, images: Path) -> Iterator[Sandbox]:
+def open_sandbox(directory: Path, images: Path, trust: Trust) -> Iterator[Sandbox]:
     """A sandbox in `directory`, whose registry holds the images of the layout `images`; the project is still to be made."""
     (directory / "project").mkdir()
     (directory / "home").mkdir()
@@ -100,7 +100,7 @@ def open_sandbox(directory: Path, images: Path) -> Iterator[Sandbox]:
     (programs / "ocibuild").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m ocibuild "$@"\n')
     (programs / "ocibuild").chmod(0o755)
     shutil.copytree(images, directory / "registry")
-    with _registry(directory) as registry, internet(directory, registry) as web:
+    with _registry(directory) as registry, internet(trust, registry) as web:
         variables = {
             **environment(directory / "home"),
             **web.environment,

@@ -8,7 +8,7 @@ import pytest
 
 from ocibuild.cli.starter import starter_spec
 from tests.cli.program import ROOT
-from tests.docs.markdown import Command, steps
+from tests.docs.markdown import Command, blocks, steps
 from tests.docs.pages import EXAMPLE_PAGES, PAGES
 from tests.docs.sandbox import Sandbox, git_project
 
@@ -39,3 +39,13 @@ def test_commands_of_pages(sandbox: Sandbox, page: Path) -> None:
 def test_what_is_not_run_says_why(page: Path) -> None:
     needed = {step.needs for step in steps(page.read_text("utf-8")) if isinstance(step, Command) and step.needs}
     assert needed <= NEEDS
+
+
+@pytest.mark.parametrize("page", [*PAGES, *EXAMPLE_PAGES], ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_command_and_no_spec_hides_from_these_tests(page: Path) -> None:
+    if page.name in ("cli.md", "spec.md"):
+        return  # made from what other tests look at: examples of commands, and the example of a spec
+    for block in blocks(page.read_text("utf-8")):
+        if block.language not in ("console", "sh", "indented", "row") and "file" not in block.marks:
+            assert [line for line in block.lines if line.startswith(("$ ", "ocibuild "))] == [], f"line {block.line}"
+            assert "apiVersion: ocibuild/v1" not in block.lines, f"line {block.line}: a spec that is no file"

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.cli.program import ROOT, succeed
-from tests.docs.internet import internet
+from tests.docs.internet import Trust, internet
 from tests.docs.markdown import File, steps
 from tests.fake_registry import BasicAuth, FakeRegistry
 from tests.workflows.conftest import TOKEN, Repository, Runners
@@ -59,10 +59,9 @@ class Workflows:
 
 
 @pytest.fixture
-def run(new_job: Runners, repository: Repository, ghcr: FakeRegistry, tmp_path: Path) -> Iterator[Workflows]:
+def run(new_job: Runners, repository: Repository, ghcr: FakeRegistry, trust: Trust) -> Iterator[Workflows]:
     repository.commit({"ocibuild.yaml": FILES["ocibuild.yaml"], "Makefile": MAKEFILE}, tag="v1.2.3")
-    (tmp_path / "web").mkdir()
-    with internet(tmp_path / "web", ghcr.host) as web:
+    with internet(trust, ghcr.host) as web:
         yield Workflows(new_job, web.environment)
 
 
