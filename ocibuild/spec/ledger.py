@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ocibuild.errors import SpecError
 from ocibuild.findings import Finding, Place
 
 _LENGTH_LIMIT = 400
+FINDINGS_LIMIT = 1000
 
 
 class Ledger:
-    """Collects findings while a spec is read, so that one run reports them all."""
+    """Collects findings while a spec is read, so that one run reports them all.
+
+    SpecError, with those that there are, once they are more than anybody reads: a file that a program got wrong, or one that
+    is meant to keep this machine busy.
+    """
 
     def __init__(self) -> None:
         self._findings: dict[tuple[str, str, str], Finding] = {}
@@ -25,6 +31,8 @@ class Ledger:
                 taken, message=_one_line(taken.message), hint=_one_line(taken.hint) if taken.hint else None
             )
             self._findings.setdefault((finding.rule, str(finding.place), finding.message), finding)
+            if len(self._findings) >= FINDINGS_LIMIT:
+                raise SpecError(f"{FINDINGS_LIMIT} findings; what else there is was not looked for", self.findings)
 
     def __len__(self) -> int:
         return len(self._findings)

@@ -18,6 +18,7 @@ from ocibuild.spec.view import View
 # Fixed, and not the platform of the machine: a spec gives the same image wherever it is built.
 DEFAULT = Platform("linux", "amd64")
 SCRATCH = "scratch"
+PLATFORMS_LIMIT = 256
 # What Go knows (image-spec image-index.md points there), to catch slips; other names are taken as they are.
 _SYSTEMS = (
     *(
@@ -46,6 +47,9 @@ def read_platforms(spec: View) -> dict[Platform, Origin]:
     """The platforms that the spec names, and where; linux/amd64 if it names none."""
     found: dict[Platform, Origin] = {}
     for view in spec.items("platforms"):
+        if len(found) == PLATFORMS_LIMIT:
+            view.refuse("spec-bad-value", f"{PLATFORMS_LIMIT} platforms are the limit", "split the image over several")
+            break
         platform = _read_platform(view)
         if platform is None:
             continue

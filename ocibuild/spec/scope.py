@@ -14,6 +14,8 @@ CI_FACTS = (
     *("ref", "repository", "run_id", "run_url", "short_commit", "tag", "url"),
 )
 NAMESPACES = ("platform", "git", "ci")
+# What the nearest name is looked for among, and the longest that one is looked for.
+_MOST_NAMES, _LONGEST_SLIP = 2000, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,9 @@ def platform_facts(platform: Platform) -> dict[str, str]:
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str | None:
-    """A hint at the known name that is nearest to `name`, None if none is near."""
+    """A hint at the known name that is nearest to `name`, None if none is near, or the search would take too long."""
+    if len(name) > _LONGEST_SLIP or len(known) > _MOST_NAMES:
+        return None
     near = difflib.get_close_matches(name, sorted(known), 1, 0.6) or difflib.get_close_matches(
         name.lower(), sorted(known), 1, 0.6
     )

@@ -13,6 +13,7 @@ from ocibuild.findings import Finding, Place
 from ocibuild.plan import Origin
 
 SIZE_LIMIT = 1 << 20
+EXCERPT_LIMIT = 1000  # characters of a line that is shown with a finding
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # what YAML 1.1 takes for the end of a line
 # Said in this way round, it compiles ten times faster than as "not one of those that YAML allows".
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
@@ -60,8 +61,10 @@ class Source:
     def place(self, span: Span) -> Place:
         """Where `span` begins, with the line it stands in; the caret ends with that line at the latest."""
         number = self._line_of(span.start)
-        start, excerpt = self.line_starts[number], self._line(number)
-        width = min(span.end, start + len(excerpt)) - span.start
+        start, end = self.line_starts[number], self._line_end(number)
+        width = min(span.end, end) - span.start
+        # A line of a megabyte helps nobody, and a thousand findings in it would hold it a thousand times.
+        excerpt = self.text[start:end] if end - start <= EXCERPT_LIMIT else None
         return Place(self.name, number + 1, span.start - start + 1, excerpt, max(width, 1))
 
     def origin(self, span: Span) -> Origin:
@@ -76,10 +79,11 @@ class Source:
     def _line_of(self, offset: int) -> int:
         return bisect_right(self.line_starts, offset) - 1
 
-    def _line(self, number: int) -> str:
-        start = self.line_starts[number]
-        match = _BREAK.search(self.text, start)
-        return self.text[start : match.start() if match else len(self.text)]
+    def _line_end(self, number: int) -> int:
+        if number + 1 == len(self.line_starts):
+            return len(self.text)
+        end = self.line_starts[number + 1] - 1
+        return end - self.text.startswith("\r\n", end - 1)
 
 
 def source_of(name: str, text: str) -> Source:

@@ -19,6 +19,7 @@ JOINED = "\0joined"
 _LANGUAGE = "there are variables, text, numbers, `~`, `+`, `-`, comparisons, if, for, set, filters and methods of text"
 _BRACES = "write `{{ '{{' }}` where two braces are meant as text"
 _SIMPLER = "write a simpler one"
+_SIZE_LIMIT = 20_000  # nodes; compiling one of 1 MiB that is nothing but short expressions would take a gigabyte
 _CULPRITS = 100  # expressions that are tried one by one when Jinja does not say which one is wrong
 
 
@@ -35,7 +36,8 @@ def compile_template(environment: Environment, text: str) -> Compiled:
     try:
         tree = environment.parse(text)
         size = _check(tree)
-        names = tuple((name, _line_of_name(tree, name)) for name in sorted(find_undeclared_variables(tree)))
+        lines = _lines_of_names(tree)
+        names = tuple((name, lines.get(name, 1)) for name in sorted(find_undeclared_variables(tree)))
         code = environment.compile(_guarded(tree))
         return Compiled(Template.from_code(environment, code, {}), names, size)
     except TemplateSyntaxError as error:
@@ -72,6 +74,10 @@ def _check(tree: nodes.Template) -> int:
     size = 0
     for node in _descend(tree):
         size += 1
+        if size > _SIZE_LIMIT:
+            raise TemplateError(
+                f"this template has more than {_SIZE_LIMIT} expressions and texts", "split it over several"
+            )
         _check_node(node)
     return size
 
@@ -124,5 +130,6 @@ def _filter(node: Any, name: str, arguments: list[nodes.Expr]) -> nodes.Filter:
     return nodes.Filter(node, name, arguments, [], None, None, lineno=node.lineno)
 
 
-def _line_of_name(tree: nodes.Template, name: str) -> int:
-    return min((node.lineno for node in tree.find_all(nodes.Name) if node.name == name), default=1)
+def _lines_of_names(tree: nodes.Template) -> dict[str, int]:
+    """The line of the first use of each name."""
+    return dict(sorted(((node.name, node.lineno) for node in tree.find_all(nodes.Name)), key=lambda use: -use[1]))

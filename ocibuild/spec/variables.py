@@ -17,6 +17,7 @@ from ocibuild.spec.values import is_template
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 # Words of Jinja, which no expression can use as names.
 _WORDS = ("and", "else", "false", "for", "if", "in", "is", "loop", "none", "not", "or", "true", "False", "None", "True")
+VARIABLES_LIMIT = 1000
 _UNUSABLE = (*NAMESPACES, *_WORDS)
 
 
@@ -58,7 +59,11 @@ def scope_of(
     scope = Scope(variables=dict(document.matrix), git=git, ci=ci, faulty=faulty)
     for name in of_matrix:
         _check_name(document, ("matrix", name))
-    for name in _variables(document):
+    declared = _variables(document)
+    if len(declared) > VARIABLES_LIMIT:
+        message = f"`vars` has {len(declared)} variables, and {VARIABLES_LIMIT} is the limit"
+        document.ledger.add("spec-bad-value", message, document.key_place(("vars",)), "split the spec over several")
+    for name in declared[:VARIABLES_LIMIT]:
         declaration = _declaration(document.root.entries["vars"], name)
         _check_name(document, declaration.path)
         if name in of_matrix:
