@@ -77,7 +77,7 @@ def _is_same(said: Platform, real: Platform) -> bool:
 
 def _full(platform: Platform) -> str:
     features = f" with {' '.join(platform.os_features)}" if platform.os_features else ""
-    return f"{platform}{f' {platform.os_version}' if platform.os_version else ''}{features}" or "none"
+    return f"{platform}{f' {platform.os_version}' if platform.os_version else ''}{features}"
 
 
 def _platform_duplicated(image: ImageUnderCheck) -> Iterator[Fault]:

@@ -12,6 +12,8 @@ from ocibuild.findings import Finding, Place, Severity
 
 Subject = TypeVar("Subject")
 
+_LINE_LIMIT = 1000
+
 
 class Scope(StrEnum):
     """What a rule looks at: a spec, the labels or annotations of anything, a workflow's step that builds an image, the documents
@@ -56,7 +58,15 @@ class Rule(Generic[Subject]):
     def findings(self, subject: Subject) -> Iterator[Finding]:
         """What the rule has against `subject`."""
         for fault in self.check(subject):
-            yield Finding(self.id, fault.message, fault.place, fault.hint, self.severity)
+            hint = None if fault.hint is None else _line(fault.hint)
+            yield Finding(self.id, _line(fault.message), fault.place, hint, self.severity)
+
+
+def _line(text: str) -> str:
+    """Text as one line that is not endless, whatever of an image is quoted in it."""
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return text if len(text) <= _LINE_LIMIT else f"{text[:_LINE_LIMIT]}..."
 
 
 def hint_for(name: str, known: Collection[str]) -> str:

@@ -191,3 +191,16 @@ def test_every_descriptor_of_a_blob_is_put_to_the_test(tmp_path: Path) -> None:
         {"platform": {**ARM, "os": "plan9"}, "manifest": {"layers": [layer]}},
     ]
     assert rules({"images": images}, tmp_path) == ["content-mismatch", "content-mismatch"]
+
+
+def test_a_message_is_one_line_whatever_the_documents_say(tmp_path: Path) -> None:
+    hostile = {"os": "lin\nux\x1b[31m::error::x", "architecture": "a\r\nb"}
+    config = {"rootfs": {"type": "ly\ners", "diff_ids": []}, "created": "a\nb", "history": [{}, {}]}
+    labels = {"config": {"Labels": {"org.opencontainers.image.so\nurce": "a\nb"}}}
+    image = {"platform": hostile, "named_for": {**hostile, "os": "q\nz"}, "config": {**config, **labels}}
+    layout_of({"images": [image], "index": {}}).write(tmp_path)
+    findings = verified({}, f"oci:{tmp_path}").findings
+    assert len(findings) > 5
+    for finding in findings:
+        assert finding.message.isprintable(), finding
+        assert (finding.hint or "").isprintable(), finding
