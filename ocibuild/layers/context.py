@@ -105,10 +105,17 @@ def find(root: Path, source: str, origin: Origin | None) -> Source:
 
 def vanished(path: bytes, error: OSError) -> SourceError:
     """The error for a source that was found, and that cannot be looked at any more."""
-    return SourceError(
-        f"{printable(path)} cannot be read: {error.strerror}",
-        hint="it was there a moment ago: if something removed or replaced it in mid-build, build again",
-    )
+    hint = "it was there a moment ago: if something removed or replaced it in mid-build, build again"
+    if error.errno not in _REPLACED:
+        hint = _way_out(error)
+    return SourceError(f"{printable(path)} cannot be read: {error.strerror}", hint=hint)
+
+
+def _way_out(error: OSError) -> str:
+    """What helps against a file that is there and cannot be read."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "make it readable for this user, or `exclude` it"
+    return "the file or the machine is at fault, and not the spec: mend that, and run the build again"
 
 
 def components(path: str) -> list[bytes]:
@@ -235,10 +242,7 @@ def _unreadable(content: FileContent, error: OSError) -> SourceError:
     if error.errno in _REPLACED:
         gone = error.errno in (errno.ENOENT, errno.ENOTDIR)
         return _changed(content, "it was removed" if gone else "something else has taken its place")
-    hint = "make it readable for this user, or `exclude` it"
-    if error.errno not in (errno.EACCES, errno.EPERM):
-        hint = "the file or the machine is at fault, and not the spec: mend that, and run the build again"
-    return SourceError(f"{printable(content.path)} cannot be read: {error.strerror}", hint=hint)
+    return SourceError(f"{printable(content.path)} cannot be read: {error.strerror}", hint=_way_out(error))
 
 
 def _changed(content: FileContent, reason: str) -> SourceError:

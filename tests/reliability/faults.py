@@ -60,10 +60,10 @@ class Trial:
 
     def _is_named(self) -> bool:
         """Whether the message has a file of the operation, its directory, or what it was to become there."""
-        if any(path in self.run.stderr for path in self.operation.paths):
+        files = [self.project / path for path in self.operation.paths]
+        if any(name in self.run.stderr for name in (*map(str, files), *self.operation.paths) if name != "."):
             return True
         places = [self.project / line[6:] for line in self.run.stderr.splitlines() if line.startswith("  at: ")]
-        files = [self.project / path for path in self.operation.paths]
         return any(file.parent in (place, place.parent) for place in places for file in files)
 
     def _because(self, reason: str) -> str:
