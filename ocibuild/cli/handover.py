@@ -116,6 +116,13 @@ def summarise_pushed(pushed: Sequence[api.Pushed]) -> None:
         summarise(pushed_summary(pushed))
 
 
+def summarise_index(index: Result, sources: Sequence[str]) -> None:
+    """Add an index to the summary."""
+    from ocibuild.cli.step_summary import index_summary
+
+    summarise(index_summary(index.ref, tuple(index.names), sources))
+
+
 @contextmanager
 def failures_summarised() -> Iterator[None]:
     """What ends a command stands in the summary of the step, too: the page of a run does not show the log."""

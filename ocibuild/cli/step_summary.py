@@ -25,6 +25,12 @@ def pushed_summary(pushed: Sequence[api.Pushed]) -> str:
     return _joined(_pushed(pushed))
 
 
+def index_summary(ref: str, names: Sequence[str], sources: Sequence[str]) -> str:
+    """What images were put under one index, and its names."""
+    lines = ["### Created an index", "", code(ref), "", *(f"- {code(name)}" for name in names), "", "over", ""]
+    return _joined([*lines, *(f"- {code(source)}" for source in sources)])
+
+
 def failure_summary(error: OcibuildError) -> str:
     """What went wrong, with all findings."""
     return _joined(_failure(error))

@@ -128,7 +128,10 @@ def test_by_digest_has_a_ref_and_no_tags_for_the_runner_that_merges(
         assert step.outputs["tags"] == ""
         assert metadata(step.outputs["metadata"])["image.name"] == f"{host}/team/app"
         refs.append(step.outputs["ref"])
+    assert "Pushed 1 image" in step.summary
     merged = cli("index", "create", "-q", f"{host}/team/app:1.0", "-t", "latest", "-t", "1.0", *refs)
+    text = step.page.text
+    assert all(part in text for part in (merged.stdout.strip(), f"{host}/team/app:latest", *refs))
     assert step.outputs["ref"] == merged.stdout.strip()
     assert step.outputs["tags"].splitlines() == [f"{host}/team/app:1.0", f"{host}/team/app:latest"]
     assert fake_registry.tags("team/app") == {"1.0": merged.digest, "latest": merged.digest}

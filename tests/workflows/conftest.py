@@ -55,7 +55,7 @@ def repository(tmp_path: Path) -> Repository:
 
 
 class Runners:
-    """Calling it gives a fresh runner for a push of `ref`, in which the action was used before and has installed ocibuild.
+    """Calling it gives a fresh runner for a push (or the event `name`) of `ref`, in which the action was used before and has installed ocibuild.
 
     `variables` are in the environment of the machine, `event` adds to what GitHub says of the push.
     """
@@ -71,15 +71,16 @@ class Runners:
         ref: str,
         variables: Mapping[str, str] | None = None,
         *,
+        name: str = "push",
         event: Mapping[str, Any] | None = None,
         stand_ins: Mapping[str, StandIn] | None = None,
     ) -> Job:
         place = self._directory / f"runner-{next(self._numbers)}"
-        for name in ("work", "temp", "home"):
-            (place / name).mkdir(parents=True)
+        for directory in ("work", "temp", "home"):
+            (place / directory).mkdir(parents=True)
         for found in self._installed.glob("ocibuild-*"):
             (place / "temp" / found.name).symlink_to(found)
-        github = self._github(ref)
+        github = self._github(ref, name)
         payload = {"repository": {"default_branch": "main"}, **(event or {})}
         (place / "event.json").write_text(json.dumps(payload))
         environ = {
@@ -96,10 +97,10 @@ class Runners:
         known = {"actions/checkout": _checkout(self._repository), "actions/setup-python": _setup_python}
         return Job(place / "work", place / "temp", environ, contexts, {**known, **(stand_ins or {})}, ACTIONS)
 
-    def _github(self, ref: str) -> dict[str, str]:
+    def _github(self, ref: str, event: str) -> dict[str, str]:
         return {
             "actor": "octocat",
-            "event_name": "push",
+            "event_name": event,
             "ref": ref,
             "ref_name": ref.split("/", 2)[-1],
             "repository": REPOSITORY,
@@ -150,6 +151,7 @@ def python_without_network() -> dict[str, str]:
     return {
         "PYTHONPATH": sysconfig.get_path("purelib"),
         "PIP_NO_INDEX": "1",
+        "PIP_NO_DEPS": "1",
         "PIP_NO_BUILD_ISOLATION": "0",
         "PIP_ROOT_USER_ACTION": "ignore",
     }

@@ -42,7 +42,9 @@ class Workflows:
         self._variables = variables
         self.attested: list[Mapping[str, str]] = []
 
-    def __call__(self, name: str, ref: str, event: Mapping[str, str] | None = None) -> dict[str, list[Job]]:
+    def __call__(
+        self, name: str, ref: str, event: Mapping[str, str] | None = None, *, on: str = "push"
+    ) -> dict[str, list[Job]]:
         def attest(job: Job, inputs: Mapping[str, str]) -> Mapping[str, str]:
             self.attested.append(inputs)
             return {}
@@ -50,7 +52,7 @@ class Workflows:
         done = run_workflow(
             WORKFLOWS[name],
             lambda _: self._new_job(
-                ref, self._variables, event=event, stand_ins={"actions/attest-build-provenance": attest}
+                ref, self._variables, name=on, event=event, stand_ins={"actions/attest-build-provenance": attest}
             ),
         )
         for job in (job for jobs in done.values() for job in jobs):
@@ -82,6 +84,15 @@ def test_a_release_has_its_tags_and_a_later_step_its_name(
     assert succeed("build", "-q", cwd=here, env={"CI": "true"}).digest == digest, "it is what a build here gives"
     run("image.yml", "refs/heads/main")
     assert ghcr.tags("octocat/hello").keys() == {"1.2.3", "1.2", "latest", "main"}
+
+
+def test_a_pull_request_is_built_and_nothing_leaves_the_runner(
+    run: Workflows, repository: Repository, ghcr: FakeRegistry
+) -> None:
+    repository.git("update-ref", "refs/pull/7/merge", "HEAD")
+    (job,) = run("image.yml", "refs/pull/7/merge", on="pull_request")["image"]
+    assert "ghcr.io/octocat/hello@sha256:" in job.log
+    assert ghcr.requests() == []
 
 
 def test_provenance_is_asked_for_what_was_pushed(run: Workflows, ghcr: FakeRegistry) -> None:

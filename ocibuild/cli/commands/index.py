@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ocibuild import api
-from ocibuild.cli.handover import hand_over, result_of_index
+from ocibuild.cli.handover import failures_summarised, hand_over, result_of_index, summarise_index, wants_summary
 from ocibuild.cli.options import (
     KeyValue,
     SectionedCommand,
@@ -46,6 +46,7 @@ def command() -> None:
 @jobs_option
 @progress_options
 @registry_options
+@failures_summarised()
 def create(destination: str, sources: tuple[str, ...], **options: Any) -> None:
     """Put an index over the images of every SOURCE at DESTINATION (HOST/REPOSITORY[:TAG] or oci:DIR[:TAG]).
 
@@ -62,7 +63,10 @@ def create(destination: str, sources: tuple[str, ...], **options: Any) -> None:
             annotations=dict(options["annotations"]),
             jobs=options["jobs"] or api.UPLOADS,
         )
-        hand_over([result_of_index(index, target, options["tags"])], options, places.emit)
+        result = result_of_index(index, target, options["tags"])
+        hand_over([result], options, places.emit)
+        if wants_summary():
+            summarise_index(result, sources)
     click.echo(
         str(target.reference.with_digest(index.digest)) if isinstance(target, RegistryLocation) else str(index.digest)
     )
