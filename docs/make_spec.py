@@ -179,7 +179,7 @@ class _Walk:
         """The forms that a value may have, templates left out: any text may be one."""
         node = self._resolved(node)
         if "anyOf" in node or ("oneOf" in node and not self._choices(node)):
-            forms = [form for one in node.get("anyOf", node.get("oneOf")) for form in self._alternatives(one)]
+            forms = [form for one in node.get("anyOf") or node["oneOf"] for form in self._alternatives(one)]
             return [form for form in forms if form.get("title") != "template"]
         return [node]
 
