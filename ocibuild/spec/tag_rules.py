@@ -43,6 +43,8 @@ _ATTRIBUTES: Mapping[TagType, tuple[tuple[str, ...], tuple[str, ...]]] = {
     TagType.RAW: (("value",), ("value",)),
     TagType.SHA: (("format",), ()),
 }
+# No rule needs more; and looking for the ends of a million opening braces would take hours.
+_TEXT_LIMIT = 4096
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 # A field in quotes, as in CSV; or text in which the commas of expressions do not count.
 _FIELD = re.compile(r'\s*"((?:[^"]|"")*)"\s*(?:,|\Z)|((?:\{\{.*?\}\}|\{%.*?%\}|[^,])*)(?:,|\Z)', re.DOTALL)
@@ -56,7 +58,7 @@ _NAMED_GROUP = re.compile(r"\(\?<(?![=!])")
 
 def is_rule(text: str) -> bool:
     """Whether an entry of `tags` is a rule: what is no tag for the `=` in it, templates aside."""
-    return "=" in _JINJA.sub("", text)
+    return len(text) <= _TEXT_LIMIT and "=" in _JINJA.sub("", text)
 
 
 def attributes_of(text: str) -> dict[str, str]:
@@ -130,6 +132,8 @@ def flavor(values: Mapping[str, Any], render: Render) -> Flavor:
 
 def rule_text(text: str, names: tuple[str, ...], render: Render) -> RuleText:
     """`text` with the rule's own expressions taken apart (`names`, and dates), and all others rendered."""
+    if len(text) > _TEXT_LIMIT:
+        raise UsageError(f"a text of a rule has at most {_TEXT_LIMIT} characters", hint="a tag has at most 128")
     own: list[Expression] = []
     mark = f"\0{os.urandom(8).hex()}\0"  # holds their places; what nobody can know is in no value of a variable
 
