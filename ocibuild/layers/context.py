@@ -184,6 +184,8 @@ def _missing(source: str, error: OSError, origin: Origin | None) -> SourceError:
             hint="sources are relative to the directory of the spec; was the step that makes this file run?",
         )
     hint = "each name on the way to it has to be a directory that this user may look into"
+    if error.errno not in (errno.EACCES, errno.EPERM, *_REPLACED):
+        hint = _way_out(error)
     return SourceError(f"{source!r} cannot be read: {error.strerror}", where=_where(origin), hint=hint)
 
 

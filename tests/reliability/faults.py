@@ -64,7 +64,7 @@ class Trial:
         if any(name in self.run.stderr for name in (*map(str, files), *self.operation.paths) if name != "."):
             return True
         places = [self.project / line[6:] for line in self.run.stderr.splitlines() if line.startswith("  at: ")]
-        return any(file.parent in (place, place.parent) for place in places for file in files)
+        return any({file, file.parent} & {place, place.parent} for place in places for file in files)
 
     def _because(self, reason: str) -> str:
         return f"{errno.errorcode[self.errno]} at {self.operation} {reason}\n{self.run.stderr}"
