@@ -31,6 +31,11 @@ def index_summary(ref: str, names: Sequence[str], sources: Sequence[str]) -> str
     return _joined([*lines, *(f"- {code(source)}" for source in sources)])
 
 
+def findings_summary(title: str, findings: Sequence[Finding]) -> str:
+    """All findings, of which GitHub shows a few as annotations."""
+    return _joined([f"### {code(title)}", *_findings(findings)])
+
+
 def failure_summary(error: OcibuildError) -> str:
     """What went wrong, with all findings."""
     return _joined(_failure(error))

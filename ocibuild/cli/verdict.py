@@ -9,6 +9,7 @@ import click
 
 from ocibuild import api
 from ocibuild.cli.formats import Waived, rendered
+from ocibuild.cli.handover import summarise, wants_summary
 from ocibuild.cli.messages import say
 from ocibuild.errors import FindingsError
 from ocibuild.findings import Finding, Severity
@@ -28,6 +29,10 @@ def conclude(findings: Sequence[Finding], waived: Waived, subject: str, options:
     click.echo(rendered(options["form"], findings, waived), nl=False)
     if options["form"] == "text":
         say(f"{_counted(findings)} in {subject}{f', {len(waived)} waived' if waived else ''}")
+    if findings and options["form"] == "github" and wants_summary():
+        from ocibuild.cli.step_summary import findings_summary
+
+        summarise(findings_summary(f"{_counted(findings)} in {subject}", findings))
     counts = (Severity.ERROR, Severity.WARNING) if options["strict"] else (Severity.ERROR,)
     is_bad = any(finding.severity in counts for finding in findings)
     return FindingsError.exit_code if is_bad and not options["exit_zero"] else 0

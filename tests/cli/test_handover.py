@@ -241,6 +241,16 @@ def test_a_failure_stands_in_the_summary(cli: Cli, host: str, project: Path, ste
     assert "imge" in step.page.text
 
 
+def test_findings_of_lint_stand_in_the_summary_too(cli: Cli, project: Path, step: Step) -> None:
+    write_tree(project, {"Dockerfile": "FROM scratch\n" + "".join(f"LABEL com.docker.{n}=a\n" for n in range(30))})
+    cli("lint", "Dockerfile", "--format", "github")
+    page = step.page
+    assert "in Dockerfile" in page.text
+    assert len([row for row in page.rows if row[1] == "reserved-namespace"]) == 30
+    cli("lint", "Dockerfile")
+    assert step.summary == "", "a run that is for people alone"
+
+
 def test_what_was_left_out_is_told(cli: Cli, host: str, project: Path, step: Step) -> None:
     from tests.cli.test_changed_since import commit, git
 
