@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from ocibuild.spec.template_language import FILTERS, JINJA_FILTERS, LOOP_FACTS, METHODS, TESTS
+
 _HERE = Path(__file__).parent
 _TARGET = _HERE / "spec.md"
 _HEAD = """# The spec
@@ -41,6 +43,25 @@ the spec's variables, and
 
 An undefined name is an error. YAML scalars mean what they look like: `1.10`, `0644`, `no` and dates stay text.
 `ocibuild render` shows what a spec means once all templates are filled in.
+
+With `version` 1.2.3-rc.1, on linux/amd64:
+
+| template | gives |
+| --- | --- |
+| `v{{ version }}` | `v1.2.3-rc.1` |
+| `{{ version.split("-")[0] }}` | `1.2.3` |
+| `{{ version.split(".")[:2] \\| join(".") }}` | `1.2` |
+| `{{ version \\| replace(".", "_") \\| upper }}` | `1_2_3-RC_1` |
+| `{{ "edge" if "-" in version else "stable" }}` | `edge` |
+| `{% if version.startswith("1.") %}one{% else %}other{% endif %}` | `one` |
+| `{% for name in ["a", "b"] %}{{ loop.index }}{{ name }}{% endfor %}` | `1a2b` |
+| `{{ "x86_64" if platform.arch == "amd64" else "aarch64" }}` | `x86_64` |
+| `{{ platform.variant or "none" }}` | `none` |
+
+Of Jinja there are `if`, `for`, `set`, comparisons, `and`, `or`, `not`, `in`, `~`, `+`, `-`, lists and slices. There is nothing
+that reads files or makes much text of little: no `include`, no macros, no `*`, no `format`.
+
+LANGUAGE
 
 ## How files are joined
 
@@ -86,7 +107,17 @@ class Section:
 def spec_page() -> str:
     """The whole page."""
     example = _example_text().partition("\n")[2]
-    return _HEAD + example + "```\n\n" + "\n".join(map(_shown, sections())) + "\n" + _TAIL
+    language = "\n".join(
+        f"- {title}: {', '.join(f'`{name}`' for name in sorted(names) if name.isidentifier())}"
+        for title, names in (
+            ("Filters", (*FILTERS, *JINJA_FILTERS)),
+            ("Tests, behind `is`", TESTS),
+            ("Methods of text", METHODS),
+            ("Facts of a loop, as `loop.NAME`", LOOP_FACTS),
+        )
+    )
+    reference = "\n".join(map(_shown, sections()))
+    return f"{_HEAD}{example}```\n\n{reference}\n{_TAIL.replace('LANGUAGE', language)}"
 
 
 def sections() -> list[Section]:

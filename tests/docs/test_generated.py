@@ -6,6 +6,7 @@ import json
 import re
 import runpy
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.cli.program import ROOT, succeed, write_tree
 from tests.docs.sandbox import git_project
 
 DOCS = ROOT / "docs"
+LAYER = {"files": [{"directory": True, "to": "/srv"}]}
 
 
 @pytest.mark.parametrize("name", ["spec"])
@@ -25,7 +27,7 @@ def test_a_page_is_as_its_script_makes_it(name: str) -> None:
     assert (DOCS / f"{name}.md").read_text("utf-8") == page, f"run `python docs/make_{name}.py`"
 
 
-def test_the_example_is_valid_and_shows_every_key(tmp_path: Any) -> None:
+def test_the_example_is_valid_and_shows_every_key(tmp_path: Path) -> None:
     example = (DOCS / "spec-example.yaml").read_text("utf-8")
     files = {"defaults.yaml": "apiVersion: ocibuild/v1\nbase: ghcr.io/octocat/base:1\n"}
     write_tree(tmp_path, files)
@@ -35,6 +37,17 @@ def test_the_example_is_valid_and_shows_every_key(tmp_path: Any) -> None:
     shown = set(re.findall(r"([\w-]+):(?:\s|$)", example))
     schema = json.loads((ROOT / "schemas/ocibuild.v1.json").read_text())
     assert set(schema_keys(schema)) - shown == set()
+
+
+def test_templates_give_what_is_shown(tmp_path: Path) -> None:
+    table = (DOCS / "spec.md").read_text("utf-8").partition("| template | gives |")[2].partition("\n\n")[0]
+    shown = re.findall(r"^\| `(.*?)` \| `(.*?)` \|$", table, re.MULTILINE)
+    assert len(shown) == len(table.splitlines()) - 2 >= 8
+    labels = {f"l{number}": template.replace("\\|", "|") for number, (template, _) in enumerate(shown)}
+    spec = {"apiVersion": "ocibuild/v1", "vars": {"version": "1.2.3-rc.1"}, "labels": labels, "layers": [LAYER]}
+    write_tree(tmp_path, {"ocibuild.yaml": json.dumps(spec)})
+    (rendered,) = succeed("render", "--json", cwd=tmp_path).json["specs"]
+    assert list(rendered["labels"].values()) == [result for _, result in shown]
 
 
 def test_all_facts_that_templates_know_are_named() -> None:
