@@ -21,7 +21,7 @@ DOCS = ROOT / "docs"
 LAYER = {"files": [{"directory": True, "to": "/srv"}]}
 
 
-@pytest.mark.parametrize("name", ["spec"])
+@pytest.mark.parametrize("name", ["spec", "cli"])
 def test_a_page_is_as_its_script_makes_it(name: str) -> None:
     page = runpy.run_path(str(DOCS / f"make_{name}.py"))[f"{name}_page"]()
     assert (DOCS / f"{name}.md").read_text("utf-8") == page, f"run `python docs/make_{name}.py`"
