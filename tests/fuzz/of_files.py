@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import tarfile
 
+from ocibuild.checks.layer_reading import read_layer
 from ocibuild.errors import AuthError, IntegrityError, OcibuildError, SourceError
 from ocibuild.layers.memory import decode_record
 from ocibuild.oci.compression import unpack_any
+from ocibuild.oci.digest import sha256
+from ocibuild.oci.layer_limits import Limits
 from ocibuild.oci.reference import parse_reference
 from ocibuild.oci.tar_reader import TarReader
 from ocibuild.registry.auth_file import read_auth_file
@@ -37,6 +40,12 @@ def packed(raw: bytes) -> None:
             total += len(chunk)
             if total > UNPACKED:
                 return
+
+
+def layer(raw: bytes) -> None:
+    reading = read_layer([raw], len(raw), [sha256(b"")], subject="a", limits=Limits(harmless=UNPACKED))
+    assert reading.diff_ids or reading.stopped
+    assert reading.stopped is None or reading.stopped[1].isprintable()
 
 
 def auth_file(raw: bytes) -> None:

@@ -203,6 +203,7 @@ SEEDS: Seeds = {
     "address": ADDRESSES,
     "template": (TEMPLATE.encode(),),
     "tar": (small_tar(), small_tar(tarfile.GNU_FORMAT)),
+    "layer": (small_tar(), *(pack(small_tar(tarfile.GNU_FORMAT)) for pack in _PACK)),
     "packed": tuple(pack(b"abc" * 100) + pack(b"") for pack in _PACK),
     "document": (as_json(MANIFEST), as_json(INDEX), as_json(CONFIG)),
     "layout index": (as_json(INDEX),),

@@ -28,6 +28,7 @@ TARGETS: Mapping[str, Target] = {
     "request head": of_registries.request_head,
     "tar": of_files.tar,
     "packed": of_files.packed,
+    "layer": of_files.layer,
     "auth file": of_files.auth_file,
     "layer record": of_files.layer_record,
     "docker archive": of_files.docker_archive,
