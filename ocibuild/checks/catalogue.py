@@ -22,7 +22,7 @@ from ocibuild.checks import (
     secrets,
     spec_config,
     spec_layers,
-    spec_names,
+    spec_version,
     waivers,
 )
 from ocibuild.checks.rule import Rule, Scope, hint_for
@@ -37,7 +37,7 @@ RULES: tuple[Rule[Any], ...] = (
     *label_policy.RULES,
     *secrets.LABEL_RULES,
     *names.RULES,
-    *spec_names.RULES,
+    *spec_version.RULES,
     *secrets.RULES,
     *spec_config.RULES,
     *spec_layers.RULES,

@@ -1,16 +1,18 @@
-"""Rules for what specs and images alike have: layers in number, environments, and what not every target takes."""
+"""Rules for what specs and images alike have: layers in number, environments, texts for a page, what not every target takes."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ocibuild.checks.labels import LABELS, PREFIX
 from ocibuild.checks.profiles import Profile
 from ocibuild.checks.rule import Fault, Rule, Scope
 from ocibuild.findings import Place, Severity
 
+SHOWN = ("source", "description", "licenses")  # what a registry's page has room for
 MANY_LAYERS = 100
 _RUNTIME_LAYERS = 2  # what a runtime adds on top for itself
 
@@ -43,11 +45,23 @@ class Feature:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ShownText:
+    """One of `SHOWN` that a spec or an image holds: where, by the levels that it stands on."""
+
+    word: str
+    levels: Mapping[str, Place]
+
+
 class Featured(Protocol):
     """What these rules ask of a spec or an image."""
 
     @property
     def profile(self) -> Profile: ...
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it is for several platforms."""
 
     def layer_counts(self) -> Iterable[LayerCount]:
         """For each platform."""
@@ -57,6 +71,9 @@ class Featured(Protocol):
 
     def features(self) -> Iterable[Feature]:
         """In the order of the documents."""
+
+    def shown_texts(self) -> Iterable[ShownText]:
+        """In the order of `SHOWN`."""
 
 
 def _many_layers(subject: Featured) -> Iterator[Fault]:
@@ -102,6 +119,26 @@ def _env_duplicated(subject: Featured) -> Iterator[Fault]:
                 yield Fault(f"the environment variable {name} is set {count} times", each.place, "keep one of them")
 
 
+def _text_not_read(subject: Featured) -> Iterator[Fault]:
+    """Source, description or licenses are there, and on no level that the registry's page reads.
+
+    Why: GHCR shows "No description provided", and links no repository: of a single image it reads the labels, of several
+    platforms the annotations of the index.
+    Source: GitHub documentation, Working with the Container registry; bazel-contrib/rules_oci issue 798.
+    Mend: write them under `metadata`, which reaches every level. The docker format has no annotations: use `format: oci`. Of an
+    index that was merged, annotate the index too.
+    """
+    read = "index annotations" if subject.is_index else LABELS
+    for text in subject.shown_texts() if subject.profile.reads_labels else ():
+        level = next(iter(text.levels), None)
+        if level is not None and read not in text.levels:
+            message = (
+                f"the {text.word} is in the {level} only; the page of profile {subject.profile.name} reads the {read}"
+            )
+            way = "as `metadata` of a spec does" + (" in the OCI format" if subject.is_index else "")
+            yield Fault(message, text.levels[level], f"add `{PREFIX}{text.word}` to the {read}, {way}")
+
+
 def _not_taken(subject: Featured) -> Iterator[Fault]:
     """The registry or the runtime of the profile does not take this kind of image.
 
@@ -127,5 +164,6 @@ RULES: tuple[Rule[Any], ...] = (
     Rule("many-layers", Severity.WARNING, "There are very many layers", _BOTH, _many_layers),
     Rule("too-many-layers", Severity.ERROR, "There are more layers than runtimes mount", _BOTH, _too_many_layers),
     Rule("env-duplicated", Severity.WARNING, "An environment variable is set twice", _BOTH, _env_duplicated),
+    Rule("text-not-read", Severity.WARNING, "A text stands where no page reads it", _BOTH, _text_not_read),
     Rule("not-taken", Severity.ERROR, "The target does not take this kind of image", _BOTH, _not_taken),
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ocibuild.checks.features import Environment, Feature, LayerCount
-from ocibuild.checks.labels import LABELS, Label, LabelSet
+from ocibuild.checks.features import SHOWN, Environment, Feature, LayerCount, ShownText
+from ocibuild.checks.labels import LABELS, PREFIX, Label, LabelSet
 from ocibuild.checks.profiles import Profile
 from ocibuild.findings import Place
 from ocibuild.graph import Node
@@ -29,6 +29,10 @@ class ImageUnderCheck:
     @property
     def place(self) -> Place:
         return Place(self.name)
+
+    @property
+    def is_index(self) -> bool:
+        return isinstance(self.root.document, Index)
 
     def indexes(self) -> Iterator[tuple[Node, Index]]:
         """Every index, those within others first."""
@@ -70,13 +74,20 @@ class ImageUnderCheck:
 
     def features(self) -> Iterator[Feature]:
         """What not every registry and runtime takes."""
-        if isinstance(self.root.document, Index):
+        if self.is_index:
             yield Feature("index", "the image is an index", self.place)
         for _, _, config in self.runnable():
             yield Feature("os", f"the image is for {config.platform}", self.place, config.platform.os)
         for subject, layer in self.layers():
             if layer.media_type.endswith(("+zstd", ".zstd")):
                 yield Feature("zstd", f"{subject} is packed with zstd", self.place)
+
+    def shown_texts(self) -> Iterator[ShownText]:
+        """What a page shows, by the levels that it stands on."""
+        sets = tuple(self.label_sets())
+        for word in SHOWN:
+            entries = ((labels.level, labels.get(PREFIX + word)) for labels in sets)
+            yield ShownText(word, {level: self.place for level, entry in entries if entry is not None and entry.value})
 
     def label_sets(self) -> Iterator[LabelSet]:
         """The annotations of every document and of descriptors in indexes, children first; then the labels of every image."""

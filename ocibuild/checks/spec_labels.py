@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ocibuild.checks.labels import LABELS, PREFIX, Label, LabelSet
-from ocibuild.checks.spec_subject import Path, SpecText, SpecUnderCheck
+from ocibuild.checks.spec_subject import Path, SpecText, SpecUnderCheck, label_path
 from ocibuild.findings import Place
 from ocibuild.plan import Strings
 
@@ -22,12 +22,6 @@ def label_sets(spec: SpecUnderCheck) -> Iterator[LabelSet]:
         path: Path = ("annotations", level)
         entries = tuple(_entry(spec.text, key, value, (*path, key)) for key, value in _annotations(spec, level))
         yield LabelSet(f"{level} annotations", entries, spec.text.key_place(path), spec.profile, complete=False)
-
-
-def label_path(text: SpecText, key: str) -> Path | None:
-    """Where a label is written: under `labels`, which win, or under `metadata`."""
-    candidates: tuple[Path, ...] = (("labels", key), ("metadata", key.removeprefix(PREFIX)))
-    return next((path for path in candidates if text.has(path)), None)
 
 
 def _place_of_labels(spec: SpecUnderCheck) -> Place:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from ocibuild.checks.features import Environment, Feature, LayerCount
+from ocibuild.checks.features import SHOWN, Environment, Feature, LayerCount, ShownText
+from ocibuild.checks.labels import LABELS, PREFIX
 from ocibuild.checks.names import ImageName
 from ocibuild.checks.profiles import Profile
 from ocibuild.findings import Place
@@ -99,6 +100,10 @@ class SpecUnderCheck:
         return self.text.place(())
 
     @property
+    def is_index(self) -> bool:
+        return self.plan.is_index
+
+    @property
     def knows_all_tags(self) -> bool:
         """Whether the plan has every tag that the image will get: rules, and open values, give theirs when it is built."""
         return not self.text.has(("tags", len(self.plan.tags)))
@@ -130,7 +135,7 @@ class SpecUnderCheck:
 
     def features(self) -> Iterator[Feature]:
         """What not every registry and runtime takes."""
-        if self.plan.is_index:
+        if self.is_index:
             yield Feature("index", "several platforms make an index", self.text.place(("platforms",)))
         for part in self.platforms:
             place = self.place_of(part.plan.origin)
@@ -140,6 +145,27 @@ class SpecUnderCheck:
                     yield Feature(
                         "zstd", f"layer {layer.plan.name} is packed with zstd", self.place_of(layer.plan.origin)
                     )
+
+    def shown_texts(self) -> Iterator[ShownText]:
+        """What a page shows, by the levels that it stands on in the image for the first platform."""
+        if not self.platforms:
+            return
+        first = self.platforms[0].plan
+        for word in SHOWN:
+            key = PREFIX + word
+            levels = {
+                LABELS: (first.labels, label_path(self.text, key) or ()),
+                "manifest annotations": (first.annotations, ("annotations", "manifest", key)),
+                "index annotations": (self.plan.index_annotations, ("annotations", "index", key)),
+            }
+            said = {level: self.text.place(path) for level, (values, path) in levels.items() if dict(values).get(key)}
+            yield ShownText(word, said)
+
+
+def label_path(text: SpecText, key: str) -> Path | None:
+    """Where a label is written: under `labels`, which win, or under `metadata`."""
+    candidates: tuple[Path, ...] = (("labels", key), ("metadata", key.removeprefix(PREFIX)))
+    return next((path for path in candidates if text.has(path)), None)
 
 
 def _is_zstd(layer: LayerPlan) -> bool:

@@ -62,7 +62,7 @@ def test_every_rule_has_a_fixture_and_every_fixture_a_rule() -> None:
     assert {path.name for path in FIXTURES.iterdir() if path.is_dir()} == {rule.id for rule in RULES}
     # Those of images describe one, as `image.json` here or as `layout.json` (tests/verify).
     of_images = {path.parent.name for name in ("image.json", "layout.json") for path in FIXTURES.glob(f"*/{name}")}
-    assert of_images == {rule.id for rule in RULES} - set(LINTED)
+    assert of_images >= {rule.id for rule in RULES} - set(LINTED)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)

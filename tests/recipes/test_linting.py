@@ -302,10 +302,12 @@ layers:
         ("labels: {org.opencontainers.image.description: x}", []),
         (
             "platforms: [linux/amd64, linux/arm64]\nlabels: {org.opencontainers.image.description: x}",
-            ["description-not-read"],
+            ["text-not-read"],
         ),
         ("platforms: [linux/amd64, linux/arm64]\nannotations: {index: {org.opencontainers.image.description: x}}", []),
         ("annotations: {manifest-descriptor: {org.opencontainers.image.description: x}}", []),
+        ("format: docker\nplatforms: [linux/amd64, linux/arm64]", ["text-not-read"]),  # the source
+        ("format: docker", []),
         ("image: quay.io/octocat/x\nannotations: {manifest: {org.opencontainers.image.description: x}}", []),
         ("image: ghcr.io/owner/x", ["image-placeholder"]),
         ("image: registry.example.com/team/x", ["image-placeholder"]),
