@@ -7,7 +7,7 @@ members are refused: image-spec layer.md advises against them, and their holes w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ocibuild.errors import TarDefect, TarError
@@ -55,10 +55,13 @@ class TarReader:
     """Iterates the members of a tar. `content()` gives the bytes of the member that was yielded last; what is not read is skipped.
 
     TarError, without a place, for what is no tar, is damaged, or ends too early; the stream is read to its very end.
+    `pass_over`, where there is one, moves what `chunks` reads on by so many bytes: content that nobody wants is not read then.
     """
 
-    def __init__(self, chunks: Iterable[bytes], subject: str) -> None:
-        self._stream = _ByteStream(iter(chunks), subject)
+    def __init__(
+        self, chunks: Iterable[bytes], subject: str, *, pass_over: Callable[[int], object] | None = None
+    ) -> None:
+        self._stream = _ByteStream(iter(chunks), subject, pass_over)
         self._subject = subject
         self._left = 0  # content and padding of the present member that are still ahead
 
@@ -75,6 +78,11 @@ class TarReader:
             yield member
             self._stream.skip(self._left)
         self._stream.finish()
+
+    @property
+    def offset(self) -> int:
+        """Where in the stream the reader is: at the beginning of the content of the member that was yielded last."""
+        return self._stream.offset
 
     def content(self, size: int) -> Iterator[bytes]:
         """The `size` bytes of the present member."""
@@ -134,9 +142,14 @@ class TarReader:
 class _ByteStream:
     """Chunks of any size, read in amounts that the reader chooses."""
 
-    def __init__(self, chunks: Iterator[bytes], subject: str) -> None:
-        self._chunks, self._subject = chunks, subject
+    def __init__(self, chunks: Iterator[bytes], subject: str, pass_over: Callable[[int], object] | None) -> None:
+        self._chunks, self._subject, self._pass_over = chunks, subject, pass_over
         self._chunk, self._position = b"", 0
+        self._before = 0  # bytes of earlier chunks, and those that were passed over
+
+    @property
+    def offset(self) -> int:
+        return self._before + self._position
 
     def some(self, limit: int) -> bytes:
         """Between 1 and `limit` bytes. TarError at the end of the stream."""
@@ -152,6 +165,7 @@ class _ByteStream:
             chunk = next(self._chunks, None)
             if chunk is None:
                 return True
+            self._before += len(self._chunk)
             self._chunk, self._position = chunk, 0
         return False
 
@@ -166,6 +180,10 @@ class _ByteStream:
         return b"".join(parts)
 
     def skip(self, size: int) -> None:
+        ahead = size - (len(self._chunk) - self._position)
+        if ahead > 0 and self._pass_over is not None:
+            self._pass_over(ahead)
+            self._before, size = self._before + ahead, size - ahead
         while size:
             size -= len(self.some(size))
 

@@ -5,23 +5,25 @@ Nothing is ever extracted, so no name or link in an archive can reach anything b
 
 from __future__ import annotations
 
-import io
 import os
 import posixpath
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from io import FileIO
 from pathlib import Path
 
-from ocibuild.errors import IntegrityError, StoreError
+from ocibuild.errors import IntegrityError, StoreError, TarError
 from ocibuild.oci.compression import sniff
 from ocibuild.oci.media_type import Compression
+from ocibuild.oci.tar_format import FILE, HARDLINK, SYMLINK
+from ocibuild.oci.tar_reader import Member, TarReader
 from ocibuild.store.reading import OpenFile
 from ocibuild.store.writing import disk_errors
 
 _CHUNK = 1 << 20
-_HEADER_LIMIT = 1 << 20
+_HEADERS = 1 << 13  # read at once where headers are looked for: mostly a header or two with nothing of a large file
 _LINK_LIMIT = 8
 _UNPACKERS = {Compression.GZIP: "gunzip", Compression.ZSTD: "unzstd", Compression.XZ: "unxz"}
 
@@ -44,7 +46,7 @@ class TarFiles:
     def __init__(self, path: Path, *, where: str) -> None:
         self.where = where
         self._path = path
-        with disk_errors("read", path), _Headers(path) as file:
+        with disk_errors("read", path), path.open("rb", buffering=0) as file:
             _refuse_packed(file, path)
             self._identity = _identity(file.fileno())
             self._members = _list_members(file, path)
@@ -86,8 +88,8 @@ def _identity(fd: int) -> tuple[int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _refuse_packed(file: _Headers, path: Path) -> None:
-    compression = sniff(file.read(8))
+def _refuse_packed(file: FileIO, path: Path) -> None:
+    compression = sniff(file.read(8) or b"")
     file.seek(0)
     if compression is not Compression.NONE:
         raise StoreError(
@@ -97,35 +99,37 @@ def _refuse_packed(file: _Headers, path: Path) -> None:
         )
 
 
-class _Headers(io.FileIO):
-    """What tarfile reads of an archive. It skips contents, so a large read is a header that lies about its size."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or not 0 <= size <= _HEADER_LIMIT:
-            raise tarfile.ReadError(f"a header claims {size} bytes")
-        return super().read(size) or b""
-
-
-def _list_members(file: _Headers, path: Path) -> dict[str, _Member]:
+def _list_members(file: FileIO, path: Path) -> dict[str, _Member]:
     members: dict[str, _Member] = {}
+    end = os.fstat(file.fileno()).st_size
+
+    def pass_over(size: int) -> None:  # a header may claim more than any file can have
+        file.seek(min(file.tell() + size, end))
+
     try:
-        with tarfile.open(fileobj=file, mode="r:") as archive:
-            for info in archive:
-                if (member := _member(info)) is not None:
-                    members[_normal(info.name)] = member
-    except (tarfile.TarError, ValueError, OverflowError) as error:
-        raise IntegrityError(f"no valid tar: {error}", where=str(path)) from error
+        reader = TarReader(iter(partial(file.read, _HEADERS), b""), "it", pass_over=pass_over)
+        for member in reader:
+            found = _member(member, reader.offset)
+            if found is not None:
+                members[_normal(_text(member.path))] = found
+    except TarError as error:
+        raise IntegrityError(f"no valid tar: {error.what}", where=str(path), hint=error.hint) from error
     return members
 
 
-def _member(info: tarfile.TarInfo) -> _Member | None:
-    if info.isreg() and not info.issparse():
-        return _Member(info.offset_data, info.size)
-    if info.islnk():
-        return _Member(target=_normal(info.linkname))
-    if info.issym():
-        return _Member(target=_normal(posixpath.join(posixpath.dirname(info.name), info.linkname)))
+def _member(member: Member, offset: int) -> _Member | None:
+    if member.kind == FILE:
+        return _Member(offset, member.size)
+    if member.kind == HARDLINK:
+        return _Member(target=_normal(_text(member.link)))
+    if member.kind == SYMLINK:
+        directory = posixpath.dirname(_text(member.path))
+        return _Member(target=_normal(posixpath.join(directory, _text(member.link))))
     return None
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
 
 
 def _span(fd: int, member: _Member, path: Path) -> Iterator[bytes]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -101,6 +102,36 @@ def test_a_header_that_claims_a_huge_record_allocates_nothing(tmp_path: Path) ->
     header.type, header.size = tarfile.XHDTYPE, 2**62
     with pytest.raises(IntegrityError, match=str(2**62)):
         open_tar(tmp_path / "x.tar", header.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+
+
+@pytest.mark.parametrize(
+    "body", [b"1" * (1 << 20), b"1 " * (1 << 19), b"30 mtime=1\n" * 90_000], ids=["digits", "blanks", "records"]
+)
+def test_a_long_extended_header_takes_no_time(tmp_path: Path, body: bytes) -> None:
+    """Python's tarfile takes the square of its length (CVE-2024-6232)."""
+    extended = tarfile.TarInfo("pax")
+    extended.type, extended.size = tarfile.XHDTYPE, len(body)
+    raw = extended.tobuf(tarfile.USTAR_FORMAT) + body + bytes(-len(body) % 512) + tar_of([("a", tarfile.REGTYPE, b"x")])
+    began = time.process_time()
+    with suppress(IntegrityError):
+        open_tar(tmp_path / "x.tar", raw)
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("size", [1 << 40, 1 << 62, 1 << 80])
+def test_contents_are_passed_over_and_not_read(tmp_path: Path, size: int) -> None:
+    member = tarfile.TarInfo("large")
+    member.size = size
+    path, header = tmp_path / "x.tar", member.tobuf(tarfile.GNU_FORMAT)
+    path.write_bytes(header)
+    if size < 1 << 50:
+        os.truncate(path, len(header) + size)
+        with path.open("ab") as file:
+            file.write(tar_of([("behind", tarfile.REGTYPE, b"found")]))
+        assert content(TarFiles(path, where="here"), "behind") == b"found"
+    else:
+        with pytest.raises(IntegrityError, match="no valid tar"):
+            TarFiles(path, where="here")
 
 
 def test_an_archive_that_changes_while_it_is_open_is_noticed(tmp_path: Path) -> None:
