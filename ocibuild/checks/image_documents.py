@@ -133,7 +133,7 @@ def _diff_ids_count(image: ImageUnderCheck) -> Iterator[Fault]:
 def _history_count(image: ImageUnderCheck) -> Iterator[Fault]:
     """The history of a config does not have one entry for each layer.
 
-    Why: tools that show or cache by history assign it to the wrong layers, and Artifactory has refused such images.
+    Why: tools that show or cache by history assign it to the wrong layers; Artifactory has misread such images.
     Source: OCI image-spec, config.md, "history": entries without `empty_layer` are those of the layers, in order.
     Mend: build the image again; whatever has edited the layers did not edit the history.
     """

@@ -127,7 +127,7 @@ def _hardlink_without_target(content: ContentUnderCheck) -> Iterator[Fault]:
     """A hard link leads to no file of its own layer.
 
     Why: podman refuses the layer, even if a layer below has the file; a directory has no hard links anywhere.
-    Source: tried with podman 4.3; OCI image-spec, layer.md: hard links are to regular files of the layer.
+    Source: tried with podman 4.3; POSIX.1-2001, pax: a link is to a file that was archived before.
     Mend: put the file into the layer too, or use a symbolic link.
     """
     message = "'{path}' is a hard link to '{other}', which is no file of this layer"
