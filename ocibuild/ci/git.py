@@ -56,8 +56,11 @@ def page_of(url: str) -> str:
 
 def _date(answer: str) -> str:
     """RFC 3339 from what rev-list prints: a line with the commit, a line with seconds."""
-    seconds = answer.rpartition("\n")[2]
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds.isdigit() else ""
+    try:
+        moment = datetime.fromtimestamp(int(answer.rpartition("\n")[2]), UTC)
+    except (ValueError, OverflowError):  # no date, or one that whoever made the commit made up
+        return ""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _first_line(text: str | None) -> str:

@@ -13,6 +13,7 @@ from ocibuild.spec.capabilities import XATTR, parse_capabilities
 from ocibuild.spec.times import parse_mtime
 from ocibuild.spec.view import View
 
+_OWNER = re.compile(r"([0-9]{1,20})(?::([0-9]{1,20}))?", re.ASCII)
 _ID_LIMIT = (1 << 32) - 2  # the next one, -1, means "no change" to chown
 _XATTR_NAME = re.compile(r"[a-z]+\.[^=\0]+")
 Said = TypeVar("Said")
@@ -52,8 +53,10 @@ def _keep_or(parser: Callable[[str], Said]) -> Callable[[str], Said | Keep]:
 
 
 def _owner(text: str) -> tuple[int, int]:
-    user, _, group = text.partition(":")
-    numbers = int(user[:20]), int((group or user)[:20])
+    found = _OWNER.fullmatch(text)
+    if found is None:
+        raise UsageError(f"{text!r} is not an owner", hint="write numbers, as USER:GROUP or USER")
+    numbers = int(found[1]), int(found[2] or found[1])
     if max(numbers) > _ID_LIMIT:
         raise UsageError(f"{text!r} is not an owner", hint=f"user and group go up to {_ID_LIMIT}")
     return numbers

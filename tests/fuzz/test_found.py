@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import tarfile
+
 import pytest
 
 from tests.fuzz.targets import TARGETS
+
+
+def digits_for_a_header() -> bytes:
+    member = tarfile.TarInfo("x")
+    member.type, member.size = tarfile.XHDTYPE, 1 << 20
+    return member.tobuf(tarfile.USTAR_FORMAT) + b"1" * (1 << 20) + bytes(1024)
+
 
 FOUND = [
     # Looking for the wrong expression of a template went deeper than Python does, beside the place where that was caught.
@@ -28,6 +37,12 @@ FOUND = [
     ("patterns", b"*a" * 20 + b"*b"),
     # An entry that is no ASCII, where base64 belongs.
     ("auth file", '{"auths":{"ghcr.io":{"auth":"é"}}}'.encode()),
+    # An owner without a user, in a layer that is wrong in other ways too.
+    ("spec", b'apiVersion: ocibuild/v1\nlayers: [{name: a, owner: ":00", fil$es: []}]\n'),
+    # A regular expression's text, with what holds the places of a rule's own expressions.
+    ("tag rules", b"typ!ject:x\0" + b"0" * 8 + b"\0" + b"0" * 7 + b'\x1b.**"'),
+    # An extended header of a tar that is nothing but digits: the square of its length.
+    ("docker archive's tar", digits_for_a_header()),
     # Marks that turn the direction of text around, and characters without a meaning, reached the terminal as they were.
     ("refusal", "\u061c\u00ad\U000e0001\ufff9".encode()),
 ]  # fmt: skip
