@@ -18,7 +18,7 @@ from ocibuild.oci.blobs import ImageReader
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest
 from ocibuild.oci.layer_limits import LIMITS, Limits
-from ocibuild.oci.location import LocalLocation, Location, RegistryLocation, name_in
+from ocibuild.oci.location import Location, RegistryLocation, name_in
 from ocibuild.oci.referrers import is_referrers_tag
 from ocibuild.recipes.places import Places
 from ocibuild.recipes.verify_contents import Documents, read_documents, read_layers
@@ -103,23 +103,16 @@ def _opened(location: Location, places: Places) -> tuple[ImageReader, list[_Imag
         top = reader.resolve(name_in(location))
         return reader, [_Image(str(location), top, location.reference.host)]
     place = open_location(location)
-    borrowing = BorrowingReader(place, places.repository)
-    if location.name is not None:
-        return borrowing, [_Image(str(location), place.resolve(location.name), None)]
     entries = {entry.descriptor.digest: entry for entry in place.entries() if not is_referrers_tag(entry.tag)}
-    images = [
-        _Image(
-            str(_named(location, str(entry), alone=len(entries) == 1)),
-            entry.descriptor,
-            entry.reference.host if entry.reference else None,
-        )
-        for entry in entries.values()
-    ]
-    return borrowing, images
-
-
-def _named(location: LocalLocation, name: str, *, alone: bool) -> LocalLocation:
-    return location if alone else replace(location, name=name)
+    hosts = {digest: entry.reference.host for digest, entry in entries.items() if entry.reference}
+    if location.name is not None:
+        named = [(location, place.resolve(location.name))]
+    elif len(entries) == 1:
+        named = [(location, entry.descriptor) for entry in entries.values()]
+    else:
+        named = [(replace(location, name=str(entry)), entry.descriptor) for entry in entries.values()]
+    images = [_Image(str(each), top, hosts.get(top.digest)) for each, top in named]
+    return BorrowingReader(place, places.repository), images
 
 
 def _judged(image: _Image, documents: Documents, content: ContentUnderCheck, terms: VerifyTerms) -> Iterator[Finding]:

@@ -84,6 +84,16 @@ def test_of_a_layout_all_images_are_verified_each_under_its_name(cli: Cli) -> No
     assert cli("verify", f"oci:{DEFAULT}:other").status == 4
 
 
+def test_two_images_of_one_name_are_both_verified(cli: Cli) -> None:
+    tops = []
+    for facts in (BAD, {"images": [{"layers": [{"members": ["file /a"]}]}]}):
+        layout_of({**facts, "top": {"annotations": {"org.opencontainers.image.ref.name": "v1"}}}).write(DEFAULT)
+        tops += json.loads((DEFAULT / "index.json").read_text())["manifests"]
+    (DEFAULT / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": tops}))
+    found = cli("verify", "--format", "json").json["findings"]
+    assert [finding["rule"] for finding in found] == ["duplicate-path", "path-absolute"]
+
+
 def test_images_of_several_places_are_verified_in_one_run(cli: Cli, tmp_path: Path) -> None:
     layout_of(BAD).write_archive(tmp_path / "bad.tar", tmp_path / "work")
     layout_of(BAD).write_docker_archive(tmp_path / "docker.tar")
@@ -99,7 +109,8 @@ def test_the_profile_is_that_of_the_image_s_host(cli: Cli) -> None:
     facts: dict[str, Any] = {"index": {"annotations": {}}}
     for host, rules in (("ghcr.io", ["text-not-read"]), ("docker.io", [])):
         layout_of({**facts, "top": {"annotations": {"io.containerd.image.name": f"{host}/a/b:1"}}}).write(DEFAULT)
-        assert [one["rule"] for one in cli("verify", "--format", "json").json["findings"]] == rules
+        for place in (f"oci:{DEFAULT}", f"oci:{DEFAULT}:1"):
+            assert [one["rule"] for one in cli("verify", place, "--format", "json").json["findings"]] == rules
 
 
 @pytest.mark.parametrize(
