@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ocibuild import api
 from ocibuild.cli import interruption
 from tests.cli.program import TIMEOUT, succeed, write_tree
 from tests.cli.test_signals import SOON, SPEC, running, until
@@ -51,6 +52,24 @@ def test_an_interrupted_push_closes_its_uploads(
     assert fake_registry.requests("DELETE")
     fake_registry.settle()
     assert fake_registry.open_sessions == 0
+    assert fake_registry.tags("team/app") == {}
+
+
+def test_an_interrupted_push_begins_no_further_upload(tmp_path: Path, fake_registry: FakeRegistry) -> None:
+    layers = "".join(f"  - {{name: l{n}, files: [{{text: {n}, to: /f}}]}}\n" for n in range(40))
+    write_tree(tmp_path, {"ocibuild.yaml": f"apiVersion: ocibuild/v1\nlayers:\n{layers}"})
+    succeed("build", cwd=tmp_path)
+    release = threading.Event()
+    fake_registry.quirk("PUT", SESSIONS).delay(release, before_body=True)
+    try:
+        with running("push", f"{fake_registry.host}/team/app:1", cwd=tmp_path) as process:
+            until(lambda: len(fake_registry.requests("POST")) == api.UPLOADS, process)
+            _interrupt(process, signal.SIGTERM)
+            release.set()
+            process.communicate(timeout=interruption.GRACE + SOON)
+    finally:
+        release.set()
+    assert len(fake_registry.requests("POST")) == api.UPLOADS
     assert fake_registry.tags("team/app") == {}
 
 
