@@ -45,7 +45,7 @@ def _entrypoint_not_executable(spec: SpecUnderCheck) -> Iterator[Fault]:
         program = _program(part)
         if program and part.platform.os == "linux":
             files = [file for path in _candidates(part, program) for file in _top_files(part, path)]
-            if files and not files[0].is_executable:
+            if files and not any(file.is_executable for file in files):
                 message = f"{program} is in the image, and is not executable"
                 yield Fault(message, _program_place(spec, part), 'give its item `mode: "0755"`')
 

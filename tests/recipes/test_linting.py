@@ -218,6 +218,7 @@ def test_what_git_gives_stands_where_it_is_asked_for(tmp_path: Path) -> None:
         ("cmd: [/bin/other]", ["entrypoint-missing"]),
         ("{env: {PATH: /opt}, entrypoint: [app]}", ["entrypoint-missing"]),
         ("entrypoint: [/bin/plain]", ["entrypoint-not-executable"]),
+        ("{env: {PATH: '/etc:/bin'}, entrypoint: [app]}", []),  # /etc/app cannot be executed: the next one counts
         ("entrypoint: []", []),
     ],
 )
@@ -227,6 +228,7 @@ layers:
   - files:
       - {text: x, to: /bin/app, mode: "0755"}
       - {text: x, to: /bin/plain}
+      - {text: x, to: /etc/app}
       - {symlink: ../bin, to: /usr/bin}
 """
     inner = config if config.startswith("{") else f"{{{config}}}"
