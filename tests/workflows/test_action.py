@@ -104,7 +104,11 @@ def test_summaries_of_two_releases(new_job: Runners, release: Repository, regist
     assert [f"{registry.host}/octocat/hello", "1.2.3, 1.2, latest"] in [row[:2] for row in page.rows]
     assert {row[0] for row in page.rows} >= {"linux/amd64", "linux/arm64"}
     release.commit({"hello": "#!/bin/sh\necho hello world\n"}, tag="v1.2.4")
-    page = read_markdown(run(new_job("refs/tags/v1.2.4"), registry, push="true").summary)
+    file = job.workspace.parent / "auth.json"
+    page = read_markdown(
+        run(new_job("refs/tags/v1.2.4", {"REGISTRY_AUTH_FILE": str(file)}), registry, push="true").summary
+    )
+    assert registry.host in file.read_text(), "a workflow may name the file of its logins"
     assert "Changes against" in page.text
     assert "0 layers kept, 1 new, 1 gone" in page.text
     assert any(row[1:3] == ["manifest", "org.opencontainers.image.revision"] for row in page.rows)
