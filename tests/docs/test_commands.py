@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.cli.program import ROOT
 from tests.docs.markdown import Command, blocks, steps
 from tests.docs.pages import EXAMPLE_PAGES, PAGES
 from tests.docs.sandbox import Sandbox, git_project
+from tests.peers.programs import require
 
 # What a command may need that no test gives it.
 NEEDS = {"GitHub", "GitLab", "Docker", "podman", "an account", "a clone", "a release", "another program"}
@@ -30,7 +32,10 @@ PROJECT = {
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_of_pages(sandbox: Sandbox, page: Path) -> None:
     text = page.read_text("utf-8")
-    begins_empty = any(isinstance(step, Command) and step.text.startswith("ocibuild init") for step in steps(text))
+    commands = [step.text for step in steps(text) if isinstance(step, Command)]
+    if any(re.search(r"\bjq\b", command) for command in commands):
+        require("jq")
+    begins_empty = any(command.startswith("ocibuild init") for command in commands)
     git_project(sandbox.project, PROJECT if begins_empty else {**PROJECT, "ocibuild.yaml": starter_spec()})
     sandbox.follow(steps(text))
 

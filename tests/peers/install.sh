@@ -9,7 +9,7 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 peers=(
     docker-registry=docker-registry skopeo=skopeo umoci=umoci podman=podman buildah=buildah crun=crun nginx=nginx
     debootstrap=debootstrap busybox-static=busybox libcap2-bin=setcap attr=getfattr zstd=zstd pigz=pigz openssl=openssl
-    chromium=chromium
+    chromium=chromium jq=jq
 )
 missing=()
 for peer in "${peers[@]}"; do
