@@ -17,7 +17,7 @@ from tests.docs.internet import Trust, internet
 from tests.docs.markdown import Command, File
 from tests.peers.programs import SEARCH_PATH, require
 
-TIMEOUT = 240.0
+TIMEOUT = 280.0
 SHOWN_REGISTRY = "127.0.0.1:5000"
 _OUTPUT = re.compile(r"^@@ (\d+)\n(.*?)^@@ ends (\d+)\n", re.MULTILINE | re.DOTALL)
 # What differs between runs: digests (they are ours to change with the writer version), sizes and times.
