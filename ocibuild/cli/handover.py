@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from ocibuild import api
@@ -23,18 +24,20 @@ _VARIABLES = {"IMAGE_DIGEST": "digest", "IMAGE_NAME": "image", "IMAGE_REF": "ref
 
 
 class LayerTally:
-    """An `Emit` that counts what became of the layers of a build: built, unchanged, published ..."""
+    """An `Emit` that counts what became of the layers of a build: built, unchanged, published ... Called from several threads."""
 
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
         self._tasks: set[str] = set()
+        self._lock = Lock()
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Started) and event.stage is Stage.BUILD:
-            self._tasks.add(event.task)
-        elif isinstance(event, Finished) and event.task in self._tasks:
-            self._tasks.discard(event.task)
-            self.outcomes[event.outcome] += 1
+        with self._lock:
+            if isinstance(event, Started) and event.stage is Stage.BUILD:
+                self._tasks.add(event.task)
+            elif isinstance(event, Finished) and event.task in self._tasks:
+                self._tasks.discard(event.task)
+                self.outcomes[event.outcome] += 1
 
 
 @dataclass(frozen=True, slots=True)
