@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: docs demo test lint format check peers crash
+.PHONY: docs demo test lint format check peers crash fuzz matrix audit
 .DEFAULT_GOAL := test
 
 demo: $(READY)
@@ -39,6 +39,25 @@ check: lint test
 crash: $(READY)
 	$(BIN)/python -m tests.reliability.crash $(ARGS)
 	$(BIN)/python -m tests.reliability.faults
+
+# Hostile bytes for every reader of foreign ones; led by coverage where there is a wheel of atheris for this Python.
+# Another length, seed or part: make fuzz ARGS="--minutes 60 --seed 7 spec tar"
+fuzz: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: atheris || echo "no atheris for this Python: at random"
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
+# One project on the Pythons of three Debian releases, on x86-64 and aarch64, as root: docs/reliability.md has the table.
+matrix: $(READY)
+	$(BIN)/python -m tests.matrix
+
+# What is known of the versions that are installed, and what bandit has to say. Needs a service that knows vulnerabilities.
+AUDIT := .venv-audit
+audit: $(READY)
+	@test -d $(AUDIT) || $(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade bandit pip-audit
+	$(AUDIT)/bin/bandit --quiet --recursive --configfile pyproject.toml ocibuild
+	$(BIN)/python -m pip freeze --exclude-editable > $(AUDIT)/requirements.txt
+	$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps --requirement $(AUDIT)/requirements.txt
 
 peers:
 	@tests/peers/install.sh

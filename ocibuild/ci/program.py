@@ -13,7 +13,8 @@ def git_bytes(directory: Path, *arguments: str) -> bytes | None:
     """What `git` prints, or None where it fails or is not there."""
     try:
         done = subprocess.run(  # noqa: S603 - words of ours, and names that git itself gave or has judged
-            ["git", "-C", str(directory), *arguments],  # noqa: S607 - git is looked up as any program
+            # A checkout can name a program that git is to run whenever it looks at files (core.fsmonitor).
+            ["git", "-c", "core.fsmonitor=", "-C", str(directory), *arguments],  # noqa: S607 - git is looked up as any program
             capture_output=True,
             timeout=_TIMEOUT,
             check=False,

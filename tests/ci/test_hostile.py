@@ -1,8 +1,9 @@
-"""A checkout whose commits were made to mislead: git itself would not write them, and takes them all the same."""
+"""A checkout that was made to mislead: by commits that git itself would not write, and by settings."""
 
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +23,15 @@ def test_a_date_that_no_calendar_has_is_no_date(checkout: Checkout, seconds: str
     facts = git_facts(checkout.directory)
     assert facts["commit"] == made.stdout.strip()
     assert facts["commit_date"] in ("", "1970-01-01T00:00:00Z", "1969-12-31T23:59:59Z")
+
+
+def test_no_program_that_a_checkout_names_is_run_for_looking_at_it(checkout: Checkout, tmp_path: Path) -> None:
+    spy, trace = tmp_path / "spy", tmp_path / "trace"
+    spy.write_text(f"#!/bin/sh\necho run > {trace}\n")
+    spy.chmod(0o755)
+    checkout("config", "core.fsmonitor", str(spy))
+    (checkout.directory / "tracked").write_text("changed")
+    assert git_facts(checkout.directory)["dirty"] == "true"
+    assert not trace.exists()
+    checkout("status")
+    assert trace.exists(), "git itself runs it"
