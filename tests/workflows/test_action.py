@@ -180,7 +180,7 @@ def test_inputs_of_several_lines(new_job: Runners, repository: Repository) -> No
         working_directory="images",
         file="a\nb/my image.ocibuild.yaml\n",
         set="program=x\n",
-        tags="1\n2",
+        tags="1\ntype=raw,value=2",
         platforms="linux/amd64,linux/s390x",
         labels="com.example.a=b c\ncom.example.d=e",
         annotations="index:com.example.f=g\n",
