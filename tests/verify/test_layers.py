@@ -183,13 +183,14 @@ def test_reading_ends_at_the_limits(limits: Limits, is_bomb: bool) -> None:
     assert bool(reading.diff_ids) != is_bomb
 
 
+@settings(deadline=None)
 @given(cuts(tar_of(["file a", "hardlink b -> a", "symlink c -> d/e"])))
 def test_how_a_blob_is_cut_does_not_matter(chunks: list[bytes]) -> None:
     whole = b"".join(chunks)
     assert read_layer(chunks, len(whole), [sha256(b"")], subject="it") == read(whole)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_no_damage_is_more_than_a_finding(data: st.DataObject) -> None:
     """Whatever becomes of its bytes, a layer is read, and the reading says what it unpacks to or why it cannot be."""
