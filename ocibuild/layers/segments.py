@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from threading import Lock
 from typing import NamedTuple
 
 from ocibuild.errors import SourceError
@@ -21,6 +22,10 @@ from ocibuild.oci.tar_format import padding, printable
 
 SEGMENT_SIZE = 1 << 20  # of the pieces of a large file
 _LEAST, _MOST, _CUT_DISTANCE = 768 << 10, 2 << 20, 512 << 10
+# Small files are many short system calls, and each gives the interpreter's lock away. Threads that read at the same time take it
+# from one another, which costs more than the reading: a fifth of the CPU time and of the wall time of 57,000 files on two cores,
+# more on more. So there is one reader at a time, unless the disk lets the others wait.
+_READING, _PATIENCE = Lock(), 0.05
 
 
 class FilePart(NamedTuple):
@@ -39,6 +44,14 @@ class Segment(NamedTuple):
 
     def load(self) -> bytearray:
         """The bytes of the stretch. SourceError if a file is not any more what the walk saw."""
+        is_my_turn = _READING.acquire(timeout=_PATIENCE)
+        try:
+            return self._read()
+        finally:
+            if is_my_turn:
+                _READING.release()
+
+    def _read(self) -> bytearray:
         buffer = bytearray(self.size)
         view = memoryview(buffer)
         for offset, part in self.parts:
