@@ -11,12 +11,14 @@ import struct
 from functools import lru_cache
 
 from ocibuild.layers.entries import Entry, encoded
-from ocibuild.oci.tar_format import BLOCK, BLOCK_DEVICE, CHARACTER_DEVICE, DIRECTORY, checksum, padding
+from ocibuild.oci.tar_format import BLOCK, BLOCK_DEVICE, CHARACTER_DEVICE, DIRECTORY, padding, sum_of_bytes
 
 WRITER = 1
 END_OF_ARCHIVE = bytes(2 * BLOCK)
 
-_HEADER = struct.Struct("100s8s8s8s12s12s8s1s100s6s2s32s32s8s8s155s12x")
+# name; mode, uid, gid; size; mtime; checksum; from the kind to the device; prefix
+_HEADER = struct.Struct("100s24s12s12s8s189s155s12x")
+_REST = struct.Struct("1s100s6s2s64x8s8s")  # kind; link name; magic; version; (user and group name); device
 _OCTAL_7, _OCTAL_11 = 0o7777777, 0o77777777777
 _PAX_HEADER = b"x"
 _PAX_NAME = b"PaxHeaders/entry"
@@ -26,7 +28,9 @@ _PLACEHOLDERS = bytes(char if char < 128 else ord("_") for char in range(256))
 def header(entry: Entry) -> bytes:
     """All header blocks of an entry: its ustar header, behind a pax header if one is needed."""
     path = entry.path + b"/" if entry.kind == DIRECTORY else entry.path
-    records: dict[str, bytes] = {f"SCHILY.xattr.{name}": value for name, value in entry.xattrs}
+    records: dict[str, bytes] = {}
+    if entry.xattrs:
+        records = {f"SCHILY.xattr.{name}": value for name, value in entry.xattrs}
     name = _split(path)
     if name is None:
         records["path"] = path
@@ -97,20 +101,24 @@ def _ustar(  # noqa: PLR0917 - the fields of the header, in its order
     link: bytes,
     device: tuple[int, int],
 ) -> bytes:
+    front, back, rest, total = _frame(kind, mode, uid, gid, mtime, link, device)
+    prefix, base = name
+    digits = b"%011o\0" % size
+    total += sum_of_bytes(b"%b%b%b" % (prefix, base, digits))
+    return _HEADER.pack(base, front, digits, back, b"%06o\0 " % total, rest, prefix)
+
+
+@lru_cache(4096)
+def _frame(  # noqa: PLR0917 - see `_ustar`
+    kind: bytes, mode: int, uid: int, gid: int, mtime: int, link: bytes, device: tuple[int, int]
+) -> tuple[bytes, bytes, bytes, int]:
+    """What headers have in common besides name and size: three stretches of them, and the sum of their bytes.
+
+    Nearly all files of a tree share two or three of these, so that a header takes two thirds of the time.
+    """
     has_device = kind in (CHARACTER_DEVICE, BLOCK_DEVICE)
-    major, minor = (b"%07o" % device[0], b"%07o" % device[1]) if has_device else (b"0000000", b"0000000")
-    block = _HEADER.pack(
-        name[1], _octal_7(mode), _octal_7(uid), _octal_7(gid), b"%011o" % size, _octal_11(mtime), b"        ", kind, link,
-        b"ustar", b"00", b"", b"", major, minor, name[0],
-    )  # fmt: skip
-    return block[:148] + b"%06o\0 " % checksum(block) + block[156:]
-
-
-@lru_cache(4096)
-def _octal_7(value: int) -> bytes:
-    return b"%07o" % value
-
-
-@lru_cache(4096)
-def _octal_11(value: int) -> bytes:
-    return b"%011o" % value
+    major, minor = device if has_device else (0, 0)
+    front = b"%07o\0%07o\0%07o\0" % (mode, uid, gid)
+    back = b"%011o\0" % mtime
+    rest = _REST.pack(kind, link, b"ustar", b"00", b"%07o" % major, b"%07o" % minor)
+    return front, back, rest, sum(front) + sum(back) + sum(rest) + 8 * ord(" ")
