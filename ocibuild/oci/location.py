@@ -53,6 +53,7 @@ class DockerArchiveLocation:
 
 LocalLocation = LayoutLocation | OciArchiveLocation | DockerArchiveLocation
 Location = RegistryLocation | LocalLocation
+_SHOWN = 60
 
 _KINDS: dict[str, type[LayoutLocation] | type[OciArchiveLocation] | type[DockerArchiveLocation]] = {
     "oci": LayoutLocation,
@@ -68,6 +69,7 @@ def parse_location(text: str) -> Location:
     """
     kind, colon, rest = text.partition(":")
     if not colon or kind not in _KINDS:
+        _refuse_without_repository(text)
         return RegistryLocation(parse_reference(text))
     path, _, name = rest.partition(":")
     if not path or "\0" in path:
@@ -75,12 +77,39 @@ def parse_location(text: str) -> Location:
     return _KINDS[kind](path, name or None)
 
 
+def _refuse_without_repository(text: str) -> None:
+    """UsageError for a path, a host or a digest alone. By the grammar some of them are images of Docker Hub
+    (docker.io/library/ghcr.io, docker.io/library/hello.tar): nobody means that, and a copy would be sent there."""
+    if text.startswith((".", "/", "~")) or (text.endswith("/") and "://" not in text):
+        raise UsageError(f"{quoted(text)} is not an image reference", hint=_as_file(text))
+    if "/" in text or "@" in text:
+        return
+    name = text.partition(":")[0]
+    if name == "sha256":
+        raise UsageError(f"{quoted(text)} names no repository", hint="write REPOSITORY@sha256:DIGEST")
+    if "." in name or name == "localhost":
+        raise UsageError(
+            f"{quoted(text)} names no repository",
+            hint=f"in a registry it is {_shown(text)}/REPOSITORY; {_as_file(text)}",
+        )
+
+
+def _as_file(text: str) -> str:
+    path = _shown(text)
+    return f"for a directory write oci:{path}, for a file oci-archive:{path} or docker-archive:{path}"
+
+
+def _shown(text: str) -> str:
+    return text if text.isprintable() and len(text) <= _SHOWN else "NAME"
+
+
 def parse_output(text: str) -> LocalLocation:
     """The place on disk that `text` names. UsageError for a registry reference."""
     location = parse_location(text) if text.partition(":")[0] in _KINDS else None
     if location is None or isinstance(location, RegistryLocation):
+        places = "an output is oci:DIR, oci-archive:FILE or docker-archive:FILE"
         raise UsageError(
-            f"{quoted(text)} is not an output", hint="an output is oci:DIR, oci-archive:FILE or docker-archive:FILE"
+            f"{quoted(text)} is not an output", hint=places if not text or set(text) & set(":=,") else _as_file(text)
         )
     return location
 

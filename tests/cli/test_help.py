@@ -112,7 +112,7 @@ def _parse(root: click.Context, words: list[str]) -> None:
         (["build", "--annotation", "top:a=b"],
          "Invalid value for '--annotation': 'top' is not a level; levels are index, manifest, index-descriptor, manifest-descriptor",
          "see `ocibuild build --help`"),
-        (["build", "-o", "out"], "'out' is not an output", "an output is oci:DIR, oci-archive:FILE or docker-archive:FILE"),
+        (["build", "-o", "out"], "'out' is not an output", "for a directory write oci:out, for a file oci-archive:out or docker-archive:out"),
     ],
 )  # fmt: skip
 def test_what_is_mistyped_is_refused_with_a_hint(cli: Cli, arguments: list[str], message: str, hint: str) -> None:

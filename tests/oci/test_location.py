@@ -65,6 +65,40 @@ def test_neither(text: str) -> None:
         parse_output(text)
 
 
+# What people type for a file, a directory or a registry, and what to write instead.
+ALONE = {
+    "hello.tar": "docker-archive:hello.tar",
+    "ocibuild.yaml": "oci-archive:ocibuild.yaml",
+    ".ocibuild/layout": "write oci:.ocibuild/layout,",
+    "./out": "write oci:./out,",
+    "/tmp/x.tar": "oci-archive:/tmp/x.tar",
+    "~/x.tar": "oci-archive:~/x.tar",
+    "out/": "write oci:out/,",
+    "ghcr.io": "ghcr.io/REPOSITORY",
+    "ghcr.io/": "write oci:ghcr.io/,",
+    "localhost": "localhost/REPOSITORY",
+    "127.0.0.1:5000": "127.0.0.1:5000/REPOSITORY",
+    "localhost:5000": "localhost:5000/REPOSITORY",
+    SHA: "REPOSITORY@sha256:",
+}
+
+
+@pytest.mark.parametrize("text", ALONE)
+def test_a_name_without_a_repository_is_not_sent_to_docker_hub(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_location(text)
+    assert ALONE[text] in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"), {"out.tar": "oci-archive:out.tar", "out/x": "oci:out/x", "type=tar,dest=x": "oci:DIR"}.items()
+)
+def test_an_output_without_its_kind_is_told_which_there_are(text: str, hint: str) -> None:
+    with pytest.raises(UsageError, match="is not an output") as caught:
+        parse_output(text)
+    assert hint in (caught.value.hint or "")
+
+
 # location -> what the place calls the image, and the name that a copy of it keeps
 NAMES: dict[str, tuple[str | None, str | None]] = {
     "ghcr.io/octocat/hello": ("latest", "ghcr.io/octocat/hello:latest"),
