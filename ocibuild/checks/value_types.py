@@ -15,6 +15,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\
 _NUMBER, _WORD = r"(?:0|[1-9]\d*)", r"[0-9A-Za-z-]+"
 _PRE = rf"(?:{_NUMBER}|\d*[A-Za-z-][0-9A-Za-z-]*)"
 _SEMVER = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-{_PRE}(?:\.{_PRE})*)?(?:\+{_WORD}(?:\.{_WORD})*)?", re.ASCII)
+_LICENSE_LIMIT = 4096
 _HASH = re.compile(r"[0-9a-f]{7,40}|[0-9a-f]{64}", re.ASCII)
 _EMAIL = re.compile(r"[^\s@<>,;]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?\.[A-Za-z]{2,}")
 
@@ -50,6 +51,8 @@ def canonical_license(text: str) -> str | None:
     """An SPDX license expression as the SPDX list spells it; None if it is none."""
     from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
+    if len(text) > _LICENSE_LIMIT:  # Python's own parser is asked, whose memory for very many brackets comes to an end
+        return None
     try:
         return str(canonicalize_license_expression(text))
     except InvalidLicenseExpression:

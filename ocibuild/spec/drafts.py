@@ -85,12 +85,12 @@ class Draft:
 def load_drafts(file: FilePath, overrides: Overrides, facts: Facts) -> tuple[tuple[Draft, ...], tuple[Finding, ...]]:
     """The documents of a spec file, and what is wrong with it whatever the environment gives."""
     ledger = Ledger()
-    drafts = []
     git, ci = (_known_or_open(ask, file.absolute().parent) for ask in (facts.git, facts.ci))
-    for document in read_documents(file, ledger, overrides.sets):
-        draft = _draft(document, overrides, facts, git, ci)
-        if draft is not None:
-            drafts.append(draft)
+    try:
+        documents = read_documents(file, ledger, overrides.sets)
+        drafts = [draft for each in documents if (draft := _draft(each, overrides, facts, git, ci)) is not None]
+    except SpecError as error:  # more findings than anybody reads
+        return (), error.findings
     ignored = _WAITING | (_CONSEQUENCES if any(draft.document.broken for draft in drafts) else frozenset())
     return tuple(drafts), tuple(finding for finding in ledger.findings if finding.rule not in ignored)
 

@@ -143,3 +143,12 @@ def test_lint_needs_neither_git_nor_a_home(tmp_path: Path) -> None:
         command("lint"), cwd=tmp_path, env=empty, capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_a_file_without_end_of_findings_does_not_hide_the_others(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "a.ocibuild.yaml").write_text("apiVersion: ocibuild/v1\nlabels: {" + "a: 1, " * 5000 + "}\n")
+    (tmp_path / "b.ocibuild.yaml").write_text("apiVersion: ocibuild/v1\nfromat: oci\n")
+    done = cli("lint", tmp_path)
+    assert done.status == 1
+    assert "did you mean `format`?" in done.stderr + done.stdout
+    assert (done.stderr + done.stdout).count("[spec-duplicate-key]") == 1000

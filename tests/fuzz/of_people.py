@@ -120,6 +120,7 @@ def workflow(raw: bytes) -> None:
 
 def lock_file(raw: bytes) -> None:
     path, ledger = as_file(raw, "ocibuild.lock"), Ledger()
-    read_lock(path.parent, path.name, ledger)
+    with refused_with(SpecError):
+        read_lock(path.parent, path.name, ledger)
     for finding in ledger.findings:
         check_finding(finding)

@@ -43,6 +43,8 @@ FOUND = [
     ("tag rules", b"typ!ject:x\0" + b"0" * 8 + b"\0" + b"0" * 7 + b'\x1b.**"'),
     # An extended header of a tar that is nothing but digits: the square of its length.
     ("docker archive's tar", digits_for_a_header()),
+    # An SPDX expression of very many brackets, where Python's parser ran out of memory.
+    ("label value", b"MIT AND (" * 5000),
     # Marks that turn the direction of text around, and characters without a meaning, reached the terminal as they were.
     ("refusal", "\u061c\u00ad\U000e0001\ufff9".encode()),
 ]  # fmt: skip
