@@ -28,7 +28,7 @@ from ocibuild.oci.tar_format import (
 _PAX, _PAX_GLOBAL, _GNU_LONG_NAME, _GNU_LONG_LINK, _GNU_SPARSE = b"x", b"g", b"L", b"K", b"S"
 _REGULAR = (b"0", b"\0", b"7")
 _KNOWN = (*_REGULAR, b"1", b"2", b"3", b"4", b"5", b"6")
-_EXTENSION_LIMIT = 1 << 20  # the largest pax header or long name that is believed
+_EXTENSION_LIMIT = 1 << 20  # what the pax headers and long names of one member may have together
 _XATTR_PREFIX = "SCHILY.xattr."
 _OCTAL = re.compile(rb"[0-7]+")
 _PAX_NUMBER = re.compile(rb"(-?[0-9]{1,20})(?:\.[0-9]*)?")
@@ -64,6 +64,7 @@ class TarReader:
         self._stream = _ByteStream(iter(chunks), subject, pass_over)
         self._subject = subject
         self._left = 0  # content and padding of the present member that are still ahead
+        self._extensions = 0  # bytes of the extended headers that were read for the next member
 
     def __iter__(self) -> Iterator[Member]:
         extended: dict[str, bytes] = {}
@@ -73,7 +74,7 @@ class TarReader:
                 self._extend(extended, kind, block)
                 continue
             member = self._member(block, extended)
-            extended = {}
+            extended, self._extensions = {}, 0
             self._left = member.size + padding(member.size)
             yield member
             self._stream.skip(self._left)
@@ -103,9 +104,10 @@ class TarReader:
 
     def _extend(self, extended: dict[str, bytes], kind: bytes, block: bytes) -> None:
         size = _size(block[124:136], self._subject)
-        if size > _EXTENSION_LIMIT:
+        self._extensions += size
+        if self._extensions > _EXTENSION_LIMIT:
             raise TarError(
-                f"{self._subject} has an extended header of {size} bytes; at most {_EXTENSION_LIMIT} are read",
+                f"{self._subject} has extended headers of {self._extensions} bytes; at most {_EXTENSION_LIMIT} are read",
                 defect=TarDefect.DAMAGED,
                 hint="make the archive with shorter names and fewer attributes",
             )

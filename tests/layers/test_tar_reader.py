@@ -279,10 +279,13 @@ def test_devices_that_no_header_can_hold_are_refused() -> None:
 
 
 def pax_tar(*records: bytes, body: bytes | None = None) -> bytes:
-    raw = b"".join(records) if body is None else body
+    return pax_header(b"".join(records) if body is None else body) + small_tar()
+
+
+def pax_header(raw: bytes) -> bytes:
     info = tar_info("pax", b"x")
     info.size = len(raw)
-    return info.tobuf(tarfile.USTAR_FORMAT) + raw + bytes(-len(raw) % BLOCK) + small_tar()
+    return info.tobuf(tarfile.USTAR_FORMAT) + raw + bytes(-len(raw) % BLOCK)
 
 
 @pytest.mark.parametrize(
@@ -342,7 +345,19 @@ def test_extended_headers_count_for_one_member(tmp_path: Path) -> None:
 def test_extended_headers_are_bounded() -> None:
     info = tar_info("pax", b"x")
     info.size = 1 << 40
-    assert "extended header of 1099511627776 bytes" in refusal(info.tobuf(tarfile.GNU_FORMAT) + small_tar())
+    assert "extended headers of 1099511627776 bytes" in refusal(info.tobuf(tarfile.GNU_FORMAT) + small_tar())
+
+
+def test_extended_headers_are_bounded_together() -> None:
+    """Each may be small, and say something else than those before it."""
+
+    def headers(count: int) -> bytes:
+        return b"".join(pax_header(b"8192 a%04d=" % number + b"x" * 8179 + b"\n") for number in range(count))
+
+    assert len(read(headers(100) + small_tar())) == 1
+    assert "at most 1048576 are read" in refusal(headers(129) + small_tar())
+    member = small_tar()[: 3 * BLOCK]
+    assert len(read((headers(100) + member) * 3 + small_tar())) == 4
 
 
 def test_very_many_records_take_linear_time() -> None:
