@@ -145,11 +145,7 @@ def _layers(manifest: Manifest, config: ImageConfig) -> Iterator[ImageLayer]:
             f"the image has {len(manifest.layers)} layers but {len(config.diff_ids)} diff_ids",
             where=str(manifest.config.digest),
         )
-    entries = [entry for entry in config.history if not entry.get("empty_layer")]
-    titles = [str(entry.get("created_by") or entry.get("comment") or "") for entry in entries]
-    if len(titles) != len(manifest.layers):
-        titles = [""] * len(manifest.layers)
-    for descriptor, diff_id, title in zip(manifest.layers, config.diff_ids, titles, strict=True):
+    for descriptor, diff_id, title in zip(manifest.layers, config.diff_ids, config.layer_titles, strict=True):
         yield ImageLayer(descriptor, diff_id, title)
 
 

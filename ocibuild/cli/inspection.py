@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from textwrap import shorten
 from typing import Any
 
 from ocibuild import api
@@ -11,6 +12,7 @@ from ocibuild.cli.messages import printable
 from ocibuild.oci.documents import ImageConfig, Index, Manifest
 from ocibuild.sizes import human_size
 
+_TITLE_WIDTH = 100  # `created_by` may be a whole shell script
 _SETS = {"ExposedPorts": "Ports", "Volumes": "Volumes"}
 
 
@@ -73,8 +75,11 @@ def _image(manifest: Manifest, config: ImageConfig | None, indent: str) -> Itera
     yield from _map("Annotations", manifest.annotations, indent)
     total = sum(layer.size for layer in manifest.layers)
     yield f"{indent}Layers:     {len(manifest.layers)}, {human_size(total)}"
-    for layer in manifest.layers:
+    titles = dict(enumerate(config.layer_titles if config else ()))
+    for number, layer in enumerate(manifest.layers):
         yield f"{indent}  {layer.digest}  {human_size(layer.size):>8}  {layer.media_type}"
+        if title := titles.get(number):
+            yield f"{indent}    by {shorten(title, _TITLE_WIDTH, placeholder=' ...')}"
         for url in layer.urls:
             yield f"{indent}    from {url}"
 

@@ -33,7 +33,7 @@ def _lines(plan: api.PushPlan, rate: float) -> Iterator[str]:
     for descriptor, fate in plan.blobs:
         yield f"  {fate.value:<7} {descriptor.digest}  {human_size(descriptor.size):>8}  {_title(plan, descriptor)}".rstrip()
     for descriptor, fate in plan.manifests:
-        yield f"  {fate.value:<7} {descriptor.digest}  {human_size(descriptor.size):>8}  manifest"
+        yield f"  {fate.value:<7} {descriptor.digest}  {human_size(descriptor.size):>8}  {_document(plan, descriptor)}"
     for move in plan.moves:
         before = "new" if move.old is None else "unchanged" if not move.changes else f"moves from {move.old}"
         yield f"  tag     {move.tag}: {before}"
@@ -42,8 +42,12 @@ def _lines(plan: api.PushPlan, rate: float) -> Iterator[str]:
 
 
 def _title(plan: api.PushPlan, descriptor: Descriptor) -> str:
-    name = plan.titles.get(descriptor.digest)
-    return f"layer {name}" if name else ""
+    part = plan.parts.get(descriptor.digest, "")
+    return f"layer {part}" if descriptor.digest in plan.titles else part
+
+
+def _document(plan: api.PushPlan, descriptor: Descriptor) -> str:
+    return f"manifest {plan.parts.get(descriptor.digest, '')}".rstrip()
 
 
 def _duration(seconds: float) -> str:

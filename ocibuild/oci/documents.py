@@ -79,6 +79,13 @@ class ImageConfig:
         """The `config` object: what a runtime takes from the image; `{}` where there is none."""
         return self.document.get("config") or {}
 
+    @property
+    def layer_titles(self) -> tuple[str, ...]:
+        """What the history says of each layer, `""` where it says nothing, or does not fit the layers."""
+        entries = [entry for entry in self.history if not entry.get("empty_layer")]
+        titles = tuple(str(entry.get("created_by") or entry.get("comment") or "") for entry in entries)
+        return titles if len(titles) == len(self.diff_ids) else ("",) * len(self.diff_ids)
+
 
 def parse_document(raw: bytes, media_type: str | None, *, subject: str) -> Document:
     """The manifest or index that `raw` holds.

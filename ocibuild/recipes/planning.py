@@ -18,6 +18,7 @@ from ocibuild.oci.reference import Reference
 from ocibuild.plan import Plan
 from ocibuild.recipes.places import Places
 from ocibuild.recipes.pushing import UPLOADS, Errand, Terms, errands_of, findings_of
+from ocibuild.recipes.titles import titles_of_image
 from ocibuild.threads import on_threads
 from ocibuild.transfer import blobs_of
 
@@ -51,7 +52,7 @@ class Move:
 @dataclass(frozen=True, slots=True)
 class PushPlan:
     """A push to one repository, as it would go now. `findings` are what it would be refused for, or
-    warned of; `titles` are the names of layers in the spec."""
+    warned of; `titles` are the names of layers in the spec, `parts` what the progress of a push calls everything."""
 
     reference: Reference
     blobs: tuple[tuple[Descriptor, Fate], ...]
@@ -60,6 +61,7 @@ class PushPlan:
     findings: tuple[Finding, ...]
     profile: Profile
     titles: Mapping[Digest, str]
+    parts: Mapping[Digest, str]
 
     def brings(self, blob: Descriptor) -> bool:
         """Whether the repository holds the blob afterwards."""
@@ -119,6 +121,7 @@ def _plan(errand: Errand, reader: ImageReader, places: Places, terms: Terms, ear
         (*findings_of(errand, terms), *(_clobbered(errand, moves) if terms.no_clobber else ())),
         terms.profile_of(errand.repository),
         errand.titles,
+        titles_of_image(errand.root, errand.configs),
     )
 
 

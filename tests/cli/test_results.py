@@ -140,6 +140,10 @@ def test_a_dry_run_writes_nothing(cli: Cli, built: str, fake_registry: FakeRegis
     assert done.status == 0, done.stderr
     assert f"{fake_registry.host}/a/app@{built}" in done.stdout
     assert not [record for record in fake_registry.requests() if record.method not in ("GET", "HEAD")]
+    told = [line.split("B  ", 1)[1] for line in done.stdout.splitlines() if "sha256:" in line and "B  " in line]
+    parts = {f"{part} ({platform})" if part == "layer app" else f"{part} {platform}"
+             for platform in ("linux/amd64", "linux/arm64") for part in ("config", "layer app", "manifest")}  # fmt: skip
+    assert parts | {"manifest index"} == set(told)
     plan = cli("plan", "--json", f"{fake_registry.host}/a/app:1").json["plans"][0]
     assert plan["digest"] == built
     assert {"name", "blobs", "manifests", "tags", "uploadBytes", "requests", "seconds", "findings"} <= plan.keys()
@@ -165,6 +169,7 @@ def test_inspect_in_its_four_forms(cli: Cli, built: str, project: Path) -> None:
     assert text.stderr == ""
     for line in (f"Digest:     {built}", "  Platform:   linux/arm64", "  org.opencontainers.image.licenses: MIT"):
         assert f"\n{line}\n" in text.stdout
+    assert "\n      by ocibuild layer app\n" in text.stdout
     document = cli("inspect", "--json", name).json
     assert document.keys() == {"schemaVersion", "name", "digest", "mediaType", "annotations", "images"}
     assert document["digest"] == built

@@ -273,7 +273,18 @@ def test_config() -> None:
     assert config.platform == Platform("linux", "amd64")
     assert [str(diff_id) for diff_id in config.diff_ids] == [SHA]
     assert config.history == ({"created_by": "x"},)
+    assert config.layer_titles == ("x",)
     assert config.settings == {"Env": ["PATH=/bin"], "Labels": {"a": "b"}}
+
+
+def test_a_history_that_does_not_fit_the_layers_gives_no_titles() -> None:
+    steps = [{"created_by": "ENV a=b", "empty_layer": True}, {"created_by": "COPY"}, {"comment": "more"}]
+    one, two = (
+        {**IMAGE, "history": steps},
+        {**IMAGE, "history": steps, "rootfs": {"type": "layers", "diff_ids": [SHA, SHA]}},
+    )
+    assert parse_config(encode(one), subject="x").layer_titles == ("",)
+    assert parse_config(encode(two), subject="x").layer_titles == ("COPY", "more")
 
 
 def test_a_windows_config() -> None:

@@ -76,6 +76,7 @@ def test_a_changed_image_gets_its_new_layer_and_moves_the_tag(new_desk: OpenDesk
     assert plan.moves == (api.Move("v1", first.descriptor.digest, second.descriptor.digest),)
     uploads = [plan.titles.get(blob.digest) for blob, fate in plan.blobs if fate is api.Fate.UPLOAD]
     assert set(uploads) == {"second", None}  # the config is no layer of the spec
+    assert {plan.parts[blob.digest].split()[0] for blob, fate in plan.blobs} == {"app", "second", "config"}
 
 
 def test_layers_of_a_base_in_the_same_registry_are_mounted(new_desk: OpenDesk, fake_registry: FakeRegistry) -> None:
