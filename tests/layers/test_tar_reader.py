@@ -352,7 +352,7 @@ def test_extended_headers_are_bounded_together() -> None:
     """Each may be small, and say something else than those before it."""
 
     def headers(count: int) -> bytes:
-        return b"".join(pax_header(b"8192 a%04d=" % number + b"x" * 8179 + b"\n") for number in range(count))
+        return b"".join(pax_header(b"8192 a%04d=" % number + b"x" * 8180 + b"\n") for number in range(count))
 
     assert len(read(headers(100) + small_tar())) == 1
     assert "at most 1048576 are read" in refusal(headers(129) + small_tar())
