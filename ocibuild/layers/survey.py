@@ -67,8 +67,10 @@ def _look(item: Copy, layer: FilesLayer) -> Looked:
         return Looked(source, [look_at(source, item.origin, keeps_xattrs=keeps_xattrs)])
     found = walk(source, selection(item.include, item.exclude), item.origin, keeps_xattrs=keeps_xattrs)
     if item.include and len(found) == 1:
+        # A wildcard in `copy` is a pattern that is tied to the directory before it.
+        patterns = (pattern.removeprefix("/") for pattern in item.include)
         raise SourceError(
-            f"nothing in {item.source!r} matches {', '.join(map(repr, item.include))}",
+            f"nothing in {item.source!r} matches {', '.join(map(repr, patterns))}",
             where=_where(item),
             hint="patterns are relative to the copied directory; was the step that makes these files run?",
         )
@@ -124,8 +126,9 @@ def _tree_facts(looked: Looked) -> tuple[bytes, int]:
     lines, newest = [looked.source.path], 0
     for path, mode, uid, gid, size, modified, changed, inode, device, names, link, xattrs in looked.found:
         numbers = _NUMBERS(mode, uid, gid, size, inode, device, names, modified & _64_BITS, changed & _64_BITS)
-        lines += (path, numbers, link, repr(xattrs).encode() if xattrs else b"")
-        newest = max(newest, modified, changed)
+        lines.append(b"%b\0%b%b" % (path, numbers, repr(xattrs).encode() if xattrs else link))
+        if changed > newest or modified > newest:
+            newest = max(modified, changed)
     return b"\0".join(lines), newest
 
 
