@@ -91,13 +91,15 @@ def _duplicate_path(content: ContentUnderCheck) -> Iterator[Fault]:
 
 
 def _whiteout_beside_file(content: ContentUnderCheck) -> Iterator[Fault]:
-    """A layer has a file, and behind it the whiteout that removes the same path.
+    """A layer has a file or a directory, and behind it the whiteout that removes the same path.
 
-    Why: podman removes the file, umoci keeps it: the image depends on who unpacks it.
+    Why: podman removes it, or fails to; umoci keeps it: the image depends on who unpacks it.
     Source: OCI image-spec, layer.md, "Whiteouts": they apply to lower layers only, and should come first; tried with both.
     Mend: leave out either of the two.
     """
-    yield from _odd(content, Oddity.HIDDEN_TOO, "'{path}' is there, and a whiteout for it", "leave out one of the two")
+    yield from _odd(
+        content, Oddity.HIDDEN_TOO, "'{path}' comes behind what it removes, {other}", "leave out one of the two"
+    )
 
 
 def _whiteout_malformed(content: ContentUnderCheck) -> Iterator[Fault]:
@@ -168,13 +170,13 @@ def _path_below_file(content: ContentUnderCheck) -> Iterator[Fault]:
 
 
 def _path_through_link(content: ContentUnderCheck) -> Iterator[Fault]:
-    """A path leads through a symbolic link of the same layer, to somewhere that the link gives from the root or above it.
+    """A path leads through a symbolic link of the same layer, which leads to the root or above it, or to no directory of the layer.
 
     Why: this is how archives write outside of where they are unpacked. podman refuses it unless the target is in the image.
     Source: tried with podman 4.3; CVE-2021-32803 and its kin.
     Mend: pack the file under its real path.
     """
-    message = "'{path}' stands behind the symbolic link '{other}', which leads out of its directory"
+    message = "'{path}' stands behind the symbolic link '{other}'"
     yield from _odd(content, Oddity.THROUGH_LINK, message, "pack the file under its real path")
 
 

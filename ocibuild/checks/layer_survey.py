@@ -5,7 +5,8 @@ Only the layer itself is known. What its paths lead to in the layers below is no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -15,6 +16,7 @@ from ocibuild.oci.tar_format import (
     CHARACTER_DEVICE,
     DIRECTORY,
     HARDLINK,
+    OPAQUE_WHITEOUT,
     SYMLINK,
     WHITEOUT_PREFIX,
 )
@@ -55,6 +57,8 @@ class LayerSurvey:
         self._kinds: dict[bytes, bytes] = {}
         self._symlinks: dict[bytes, bytes] = {}
         self._whiteouts: set[bytes] = set()
+        self._implied: dict[bytes, bytes] = {}  # directories that are no members, with a path below each
+        self._implied_below: Counter[bytes] = Counter()  # their number, for each directory
         self._links: dict[bytes, list[bytes]] = {}  # targets that have not come yet, with the links to them
 
     def add(self, member: Member) -> None:
@@ -68,11 +72,11 @@ class LayerSurvey:
             self._saw(Oddity.INVALID, member.path, reason)
             return
         parent, _, name = path.rpartition(b"/")
-        self._look_up(path, parent)
+        self._look_up(path)
         if name.startswith(WHITEOUT_PREFIX):
             self._add_whiteout(path, parent, name)
-            return
-        self._add_path(member, path)
+        else:
+            self._add_path(member, path)
 
     def finish(self) -> Mapping[Oddity, Sightings]:
         """What was odd, once all members were seen."""
@@ -88,6 +92,11 @@ class LayerSurvey:
         if path in self._kinds:
             self._saw(Oddity.TWICE, path)
         self._kinds[path] = member.kind
+        if path in self._implied:
+            below = self._implied.pop(path)
+            self._implied_below.subtract(_above(path))
+            if member.kind != DIRECTORY:
+                self._saw(Oddity.BELOW_FILE, below, path)
         if member.kind == HARDLINK:
             self._add_link(path, member.link)
         elif member.kind == SYMLINK:
@@ -101,12 +110,16 @@ class LayerSurvey:
         if path in self._whiteouts:
             self._saw(Oddity.TWICE, path)
         self._whiteouts.add(path)
-        hidden = name.removeprefix(WHITEOUT_PREFIX)
-        if hidden in (b"", b".", b".."):
+        hidden = _joined(parent, name.removeprefix(WHITEOUT_PREFIX))
+        if name in (b".wh.", b".wh..", b".wh..."):
             self._saw(Oddity.BAD_WHITEOUT, path)
-        # `.wh..wh..opq` empties a directory; other names with the double prefix are notes of AUFS, which runtimes skip.
-        elif not hidden.startswith(WHITEOUT_PREFIX) and _joined(parent, hidden) in self._kinds:
-            self._saw(Oddity.HIDDEN_TOO, _joined(parent, hidden))
+        elif name == OPAQUE_WHITEOUT:
+            # podman 4.3 leaves what the layer itself has put there, but for directories that are no members.
+            if self._implied_below[parent]:
+                self._saw(Oddity.HIDDEN_TOO, path, b"a directory that is no entry of the layer")
+        # Other names with the double prefix are notes of AUFS, which runtimes skip.
+        elif not name.startswith(WHITEOUT_PREFIX * 2) and (hidden in self._kinds or hidden in self._implied):
+            self._saw(Oddity.HIDDEN_TOO, path, b"'" + hidden + b"'")
 
     def _add_link(self, path: bytes, link: bytes) -> None:
         target = _normal(link)
@@ -115,20 +128,26 @@ class LayerSurvey:
         elif target == path or self._kinds.get(self._resolved(target), DIRECTORY) == DIRECTORY:
             self._links.setdefault(target, []).append(path)
 
-    def _look_up(self, path: bytes, parent: bytes) -> None:
+    def _look_up(self, path: bytes) -> None:
         """Look at what the path leads through, as far as it is of this layer. Only the nearest matters: it led there itself."""
-        while parent:
+        for parent in _above(path):
             kind = self._kinds.get(parent)
-            if kind == SYMLINK:
-                target = self._symlinks[parent]
-                if target.startswith(b"/") or _leads_out(parent, target):
-                    self._saw(Oddity.THROUGH_LINK, path, parent)
+            if kind == SYMLINK and self._is_unsafe(parent):
+                self._saw(Oddity.THROUGH_LINK, path, parent)
+            elif kind not in (None, DIRECTORY, SYMLINK):
+                self._saw(Oddity.BELOW_FILE, path, parent)
+            if kind is not None or parent in self._implied or not parent:
                 return
-            if kind is not None:
-                if kind != DIRECTORY:
-                    self._saw(Oddity.BELOW_FILE, path, parent)
-                return
-            parent = parent.rpartition(b"/")[0]
+            self._implied[parent] = path
+            self._implied_below.update(_above(parent))
+            self.name_bytes += 2 * len(parent)
+
+    def _is_unsafe(self, symlink: bytes) -> bool:
+        """Whether a link leads out of the image if nobody keeps it in, or to no directory that this layer has."""
+        target = self._symlinks[symlink]
+        there = self._resolved(_joined(symlink, b"x")).rpartition(b"/")[0]
+        is_there = not there or self._kinds.get(there) == DIRECTORY or there in self._implied
+        return target.startswith(b"/") or _leads_out(symlink, target) or not is_there
 
     def _resolved(self, path: bytes) -> bytes:
         """Where a path leads, if a directory on its way is a symbolic link of this layer to another directory in the image."""
@@ -140,7 +159,7 @@ class LayerSurvey:
                 break
             target = self._symlinks[link]
             base = b"" if target.startswith(b"/") else link.rpartition(b"/")[0]
-            path = _normal(_joined(base, target) + path[len(link) :])
+            path = _collapsed(_joined(base, target) + path[len(link) :])
         return path
 
     def _saw(self, oddity: Oddity, path: bytes, other: bytes = b"") -> None:
@@ -152,6 +171,24 @@ def _normal(path: bytes) -> bytes:
     if path.endswith(b"/") or path.startswith((b"/", b".")) or b"//" in path or b"/." in path:
         return b"/".join(part for part in path.split(b"/") if part not in (b"", b"."))
     return path
+
+
+def _collapsed(path: bytes) -> bytes:
+    """A path without `..`, as the root of an image ends them."""
+    parts: list[bytes] = []
+    for part in _normal(path).split(b"/"):
+        if part == b"..":
+            del parts[-1:]
+        else:
+            parts.append(part)
+    return b"/".join(parts)
+
+
+def _above(path: bytes) -> Iterator[bytes]:
+    """The directories above a path, the nearest first; the root, which is empty, last."""
+    while path:
+        path = path.rpartition(b"/")[0]
+        yield path
 
 
 def _joined(directory: bytes, name: bytes) -> bytes:
