@@ -36,6 +36,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "schema_files": FOUNDATION,
     # Work on many things at once.
     "threads": set(),
+    # Regular expressions of people, looked for within a bounded time.
+    "regexes": {"errors"},
     # Copies an image between any reader and any sink.
     "transfer": {"errors", "events", "oci", "graph", "threads"},
     # Manifests and configs below a name, read through the ports.
@@ -53,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Base images, and the documents of a plan over them.
     "bases": FOUNDATION | {"oci", "plan", "graph", "image"},
     "assembly": FOUNDATION | {"oci", "plan", "image", "bases"},
-    **{name: FOUNDATION | {"oci", "policy", "plan", "tagging", "graph", "schema_files", "threads"} for name in STAR},
+    **{name: FOUNDATION | {"oci", "policy", "plan", "tagging", "graph", "schema_files", "threads", "regexes"} for name in STAR},
     # Where all of them are joined, a verb a module; and its table of contents.
     "recipes": FOUNDATION
     | STAR

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ocibuild.checks.labels import LABELS, LabelSet
 from ocibuild.checks.rule import Fault, Rule, Scope
 from ocibuild.checks.value_types import JUDGES
+from ocibuild.errors import UsageError
 from ocibuild.findings import Severity
 from ocibuild.policy import Demand
+from ocibuild.regexes import fits, parse_regex
 
 
 def _missing(labels: LabelSet) -> Iterator[Fault]:
@@ -52,10 +53,18 @@ def _problems(demand: Demand, value: str) -> Iterator[str]:
         yield f"has to be {words}"
     if demand.enum and value not in demand.enum:
         yield f"has to be one of {', '.join(demand.enum)}"
-    if demand.pattern is not None and not re.fullmatch(demand.pattern, value):
-        yield f"does not fit the pattern {demand.pattern}"
+    if demand.pattern is not None:
+        yield from _pattern_problems(demand.pattern, value)
     if demand.max_length is not None and len(value) > demand.max_length:
         yield f"has {len(value)} characters; the policy allows {demand.max_length}"
+
+
+def _pattern_problems(pattern: str, value: str) -> Iterator[str]:
+    try:
+        if not fits(parse_regex(pattern), value):
+            yield f"does not fit the pattern {pattern}"
+    except UsageError as error:
+        yield f"cannot be compared with its pattern: {error.what}"
 
 
 def _unknown(labels: LabelSet) -> Iterator[Fault]:

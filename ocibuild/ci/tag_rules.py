@@ -14,6 +14,7 @@ from ocibuild.ci.dates import format_date
 from ocibuild.errors import UsageError
 from ocibuild.findings import Severity
 from ocibuild.oci.reference import parse_tag
+from ocibuild.regexes import search
 from ocibuild.tagging import Expression, Flavor, Latest, MadeTags, Outcome, RefKind, RuleText, TagRule, TagType
 
 _NUMBER = r"(0|[1-9][0-9]*)"
@@ -179,7 +180,7 @@ def _versioned(rule: TagRule, build: _Build, names: Mapping[str, str], *, is_sta
 def _version_text(rule: TagRule, build: _Build) -> tuple[str, str]:
     """What is to be read as a version: of the value or the git tag, what `match` finds; and a warning if it finds nothing."""
     text, warning = _given(rule, build), ""
-    found = rule.regex.search(text) if rule.regex else None
+    found = search(rule.regex, text) if rule.regex else None
     if found is not None:
         text = found[1 if found.re.groups else 0] or ""
     elif rule.regex:
@@ -198,7 +199,7 @@ def _given(rule: TagRule, build: _Build) -> str:
 def _match(rule: TagRule, build: _Build) -> _Made:
     text = _given(rule, build)
     assert rule.regex is not None, "a rule of this type has a pattern"
-    found = rule.regex.search(text)
+    found = search(rule.regex, text)
     if found is None:
         raise _NoTagError(f"{rule.regex.pattern!r} does not match {text!r}", _MEND_PATTERN)
     if rule.group > found.re.groups or found[rule.group] is None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from ocibuild.errors import SpecError, UsageError
 from ocibuild.findings import Place
 from ocibuild.policy import Demand, LabelPolicy, ValueType, Waiver
+from ocibuild.regexes import parse_regex
 from ocibuild.spec.complaints import explain
 from ocibuild.spec.document import Document
 from ocibuild.spec.ledger import Ledger
 from ocibuild.spec.nodes import MapNode
-from ocibuild.spec.regexes import parse_regex
 from ocibuild.spec.source import read_source
 from ocibuild.spec.values import evaluate, without
 from ocibuild.spec.view import View

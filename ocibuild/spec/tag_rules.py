@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ocibuild.errors import UsageError
-from ocibuild.spec.regexes import parse_regex
+from ocibuild.regexes import parse_regex
 from ocibuild.spec.scope import did_you_mean
 from ocibuild.spec.values import is_template
 from ocibuild.tagging import (

@@ -64,7 +64,7 @@ def tag_rules(raw: bytes) -> None:
     text = raw.decode("utf-8", "replace")
     with suppress(UsageError):  # as long as the rule; what is told of a spec is cut where findings are collected
         rule = tag_rule(attributes_of(text), lambda template: template)
-        if rule.regex is not None:  # how long a search takes is up to whoever wrote the pattern (docs/security.md)
+        if rule.regex is not None:  # the time of a search is bounded with the signal that libFuzzer uses
             return
         for tag in make_tags([rule], Flavor(), _CONTEXT, _MOMENT).tags:
             assert parse_tag(tag) == tag
