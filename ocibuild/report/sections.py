@@ -157,7 +157,9 @@ def _file_changes(found: ImageDifference) -> Markup:
     left = len(found.files) - len(rows)
     more = tag("p", f"and {left:,} more: ocibuild diff lists them all") if left else ""
     listed = table(("", "path", "what"), rows, label="Files that differ")
-    return tag("details", tag("summary", f"{len(found.files):,} {'path' if len(found.files) == 1 else 'paths'}"), listed, more)
+    return tag(
+        "details", tag("summary", f"{len(found.files):,} {'path' if len(found.files) == 1 else 'paths'}"), listed, more
+    )
 
 
 def _sign(status: str) -> Markup:
