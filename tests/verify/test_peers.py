@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,8 @@ from ocibuild.oci.location import parse_location
 from tests.image.test_peers import hard_tree
 from tests.peers.clients import Podman, skopeo, umoci
 from tests.peers.docker_registry import DockerRegistry
-from tests.peers.programs import call, require_root
+from tests.peers.programs import ProgramError, call, require_root
+from tests.verify.layouts import layout_of
 
 # What these tools leave out, or do on purpose.
 EXPECTED = {"source-missing", "tar-without-end"}
@@ -135,3 +138,44 @@ def test_images_of_umoci_have_no_errors(upper: Path, tmp_path: Path, docker_regi
     place = f"{docker_registry.host}/verify/umoci:v1"
     skopeo("copy", f"oci:{image}", f"docker://{place}")
     assert findings_of(f"oci:{layout}", place) == []
+
+
+PATHS = ("a", "./b", "/a", "d", "d/a", "d/b", "d/e/f", "a/x", "../q", "l/m", "l/m/n")
+TARGETS = ("a", "b", "d", "d/a", "../d", "/d", "../../x", "/etc", "l/m", "nowhere")
+
+
+def random_member(chance: random.Random) -> str:
+    """One member, as `tar_of` takes it."""
+    path, kind = chance.choice(PATHS), chance.choice(("file", "file", "directory", "symlink", "hardlink", "whiteout"))
+    if kind == "whiteout":
+        directory, slash, name = path.rpartition("/")
+        return f"file {directory}{slash}.wh.{chance.choice((name, name, '.wh..opq', ''))}"
+    return f"{kind} {path} -> {chance.choice(TARGETS)}" if kind.endswith("link") else f"{kind} {path}"
+
+
+def refuses(client: Callable[[], object]) -> bool:
+    try:
+        client()
+    except ProgramError:
+        return True
+    return False
+
+
+@pytest.mark.peer("podman", "umoci")
+def test_layers_that_podman_or_umoci_refuse_are_refused(podman: Podman, tmp_path: Path) -> None:
+    chance, refused = random.Random(4), 0
+    for number in range(14):
+        members = [random_member(chance) for _ in range(chance.randint(1, 4))]
+        layout = tmp_path / str(number)
+        top = {"annotations": {"org.opencontainers.image.ref.name": "v1"}}
+        layout_of({"images": [{"layers": [{"members": members}]}], "top": top}).write(layout)
+        clients = (
+            lambda layout=layout: podman.pull(f"oci:{layout}:v1"),
+            lambda layout=layout: umoci("unpack", "--image", f"{layout}:v1", f"{layout}-bundle"),
+        )
+        if any(refuses(client) for client in clients):
+            refused += 1
+            with api.Places() as places:
+                report = api.verify([parse_location(f"oci:{layout}")], places)
+            assert any(finding.is_error for finding in report.findings), members
+    assert 3 < refused < 14
