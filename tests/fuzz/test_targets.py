@@ -12,7 +12,7 @@ from tests.fuzz.seeds import SEEDS, WORDS
 from tests.fuzz.targets import TARGETS
 
 SEED = 20260801
-SECONDS = 0.6  # of each target
+SECONDS = 0.4  # of each target
 AT_ONCE = 5.0  # seconds that no input may take
 
 
