@@ -172,7 +172,7 @@ def _network_error(problem: UnreachableError, reason: str, host: str, subject: s
         hint = "a registry on this machine is spoken to with and without TLS: check its certificate and port"
     request = problem.request
     return NetworkError(
-        f"{host}: {what} ({problem.detail}), {subject}{f', {reason}' if reason else ''}",
+        f"{host}: {what} ({problem.detail}){f', {reason}' if reason else ''}; it was {subject}",
         where=f"{request.method} {redact_url(request.url)}",
         hint=hint,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -53,8 +54,10 @@ def listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=128)
     except OSError as error:
+        # Python adds the address to the system's words; `getaddrinfo` has words of its own.
+        words = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise BuildError(
-            f"cannot listen at port {port} of {host}: {error.strerror or error}",
+            f"cannot listen at port {port} of {host}: {words}",
             hint="another program may have that port: --port 0 takes a free one",
         ) from error
 

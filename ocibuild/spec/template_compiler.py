@@ -42,11 +42,21 @@ def compile_template(environment: Environment, text: str) -> Compiled:
         return Compiled(Template.from_code(environment, code, {}), names, size)
     except TemplateSyntaxError as error:
         message, culprit = f"this is not a template: {error.message}", _culprit(environment, text)
-        raise TemplateError(message, _BRACES, needle=culprit, line=error.lineno, rule="spec-template-syntax") from error
+        hint = _mending(error.message or "")
+        raise TemplateError(message, hint, needle=culprit, line=error.lineno, rule="spec-template-syntax") from error
     except (RecursionError, MemoryError, SyntaxError) as error:
         raise TemplateError("this template is nested too deeply", _SIMPLER) from error
     except ValueError as error:
         raise TemplateError("a number in this template is too large", _SIMPLER) from error
+
+
+def _mending(message: str) -> str:
+    """What helps against that error of Jinja's."""
+    if unclosed := re.search(r"needs to be closed is '(\w+)'", message):
+        return f"close it with `{{% end{unclosed[1]} %}}`"
+    if ", expected 'end of print statement'" in message:
+        return f"close the expression with `}}}}`, or {_BRACES}"
+    return _BRACES
 
 
 def _culprit(environment: Environment, text: str) -> str | None:

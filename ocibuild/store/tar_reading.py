@@ -107,13 +107,13 @@ def _list_members(file: FileIO, path: Path) -> dict[str, _Member]:
         file.seek(min(file.tell() + size, end))
 
     try:
-        reader = TarReader(iter(partial(file.read, _HEADERS), b""), "it", pass_over=pass_over)
+        reader = TarReader(iter(partial(file.read, _HEADERS), b""), "the file", pass_over=pass_over)
         for member in reader:
             found = _member(member, reader.offset)
             if found is not None:
                 members[_normal(_text(member.path))] = found
     except TarError as error:
-        raise IntegrityError(f"no valid tar: {error.what}", where=str(path), hint=error.hint) from error
+        raise IntegrityError(error.what, where=str(path), hint=error.hint) from error
     return members
 
 

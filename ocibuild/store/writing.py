@@ -35,6 +35,8 @@ _HINTS = {
     errno.EACCES: "change the permissions there, or choose another place",
     errno.EPERM: "change the permissions there, or choose another place",
     errno.EIO: "the disk reports a fault: choose another one",
+    errno.EEXIST: "a file stands there: choose another name (a single file is oci-archive:FILE)",
+    errno.ENOENT: "check the path: a directory of it is missing, or a link leads nowhere",
     errno.ENOTDIR: "a part of that path is a file: choose another place",
     errno.EISDIR: "a directory stands there: choose another name",
     errno.EFBIG: "a file may not be that large there: raise the limit (`ulimit -f`), or choose another disk",
@@ -160,7 +162,10 @@ def output_file(path: Path) -> Iterator[StagedFile]:
     """
     final = Path(os.path.realpath(path))
     if os.path.exists(final) and not os.path.isfile(final):
-        raise UsageError(f"{path} is not a file", hint="name a file that may be made or replaced")
+        hint = (
+            f"for a directory write oci:{path}" if os.path.isdir(final) else "name a file that may be made or replaced"
+        )
+        raise UsageError(f"{path} is not a file", hint=hint)
     make_directory(final.parent)
     remove_abandoned(final.parent, is_temporary)
     with StagedFile(final.parent) as file:

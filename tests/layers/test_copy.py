@@ -100,6 +100,12 @@ def test_patterns_that_match_nothing_are_refused(tmp_path: Path, include: tuple[
     assert error.where == "ocibuild.yaml:9:5"
 
 
+def test_a_wildcard_that_matches_nothing_is_told_as_it_was_written(tmp_path: Path) -> None:
+    write_tree(tmp_path, SITE)
+    error = refused(tmp_path, Copy(".", "/", include=("/*.jar",), origin=at(9)))
+    assert error.what == "nothing in '.' matches '*.jar'"
+
+
 def test_excluding_all_is_allowed(tmp_path: Path) -> None:
     write_tree(tmp_path, SITE)
     assert build_items(tmp_path, Copy(".", "/srv", exclude=("*",))).names == ["srv/"]

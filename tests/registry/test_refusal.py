@@ -143,7 +143,7 @@ def test_every_trouble_of_the_network_has_words(trouble: Trouble) -> None:
     problem = UnreachableError(trouble, "the words of the system", Request("GET", "https://r/v2/?x=y"), sent=False)
     error = to_error(problem, "after 6 attempts", host="r", subject="to give x")
     assert type(error) is NetworkError
-    assert "the words of the system" in error.what
+    assert error.what.endswith("(the words of the system), after 6 attempts; it was to give x")
     assert error.where == "GET https://r/v2/?x=REDACTED"
 
 

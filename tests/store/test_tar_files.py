@@ -87,7 +87,7 @@ def test_what_is_not_there_or_no_tar_is_named(tmp_path: Path) -> None:
         TarFiles(tmp_path / "none.tar", where="here")
     assert caught.value.where == str(tmp_path / "none.tar")
     for raw in (b"", b"text", bytes(100), os.urandom(2048)):
-        with pytest.raises(IntegrityError, match="no valid tar"):
+        with pytest.raises(IntegrityError, match="is no tar archive"):
             open_tar(tmp_path / "x.tar", raw)
 
 
@@ -130,7 +130,7 @@ def test_contents_are_passed_over_and_not_read(tmp_path: Path, size: int) -> Non
             file.write(tar_of([("behind", tarfile.REGTYPE, b"found")]))
         assert content(TarFiles(path, where="here"), "behind") == b"found"
     else:
-        with pytest.raises(IntegrityError, match="no valid tar"):
+        with pytest.raises(IntegrityError, match="is no tar archive"):
             TarFiles(path, where="here")
 
 

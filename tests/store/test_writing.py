@@ -19,6 +19,7 @@ from ocibuild.store.writing import (
     StagedFile,
     disk_errors,
     is_temporary,
+    make_directory,
     output_file,
     working_directory,
     write_file,
@@ -191,6 +192,16 @@ def test_an_output_is_never_a_device_or_a_directory(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="is not a file"), output_file(path):
             pass
     assert not Path("/dev/null").is_file()
+
+
+def test_a_path_of_the_wrong_kind_is_told_what_it_could_be(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError) as for_a_file, output_file(tmp_path):
+        pass
+    with pytest.raises(StoreError) as for_a_directory:
+        make_directory(tmp_path / "file")
+    assert f"oci:{tmp_path}" in (for_a_file.value.hint or "")
+    assert "oci-archive:FILE" in (for_a_directory.value.hint or "")
 
 
 def test_a_working_directory_is_gone_afterwards_and_one_of_a_killed_run_with_the_next(tmp_path: Path) -> None:
