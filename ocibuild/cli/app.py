@@ -73,10 +73,19 @@ A first image:
   ocibuild build    makes .ocibuild/layout
   ocibuild push     sends it to `image` and `tags` of the spec
 
+`ocibuild COMMAND --help` has the options of a command, with examples.
+
 \b
-Exit codes: 0 done, 1 the image breaks a rule (of diff: the images differ; of check-base and lock --check: a base
-moved), 2 usage or invalid spec, 3 a local file or the disk, 4 registry or network, 5 not logged in or not
-allowed, 6 bytes are not what was promised, 130 interrupted.
+Exit codes:
+  0    done
+  1    the image breaks a rule; of diff: the images differ;
+       of check-base and lock --check: a base moved
+  2    usage, or an invalid spec
+  3    a local file or the disk
+  4    registry or network
+  5    not logged in, or not allowed
+  6    bytes are not what was promised
+  130  interrupted
 """
 
 

@@ -51,7 +51,8 @@ def show_usage_error(error: click.ClickException) -> None:
         hint = _hint_for_option(error.option_name, context) or hint
     else:
         what = error.format_message().removesuffix(".")
-        hint = _hint_for_variable(error) or hint
+        what = what[:1].lower() + what[1:]
+        hint = _hint_for_variable(error) or _hint_for_arguments(error) or hint
     _show(what, None, hint)
 
 
@@ -124,6 +125,19 @@ def _hint_for_variable(error: click.ClickException) -> str | None:
     if error.ctx.get_parameter_source(error.param.name) is not ParameterSource.ENVIRONMENT:
         return None
     return f"the value is that of {error.param.envvar} in the environment"
+
+
+def _hint_for_arguments(error: click.ClickException) -> str | None:
+    """How the command is written, where it was given too few or too many names."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    missing = isinstance(error, click.MissingParameter) and isinstance(error.param, click.Argument)
+    surplus = type(error) is click.UsageError and "extra argument" in error.message
+    if context is None or not (missing or surplus):
+        return None
+    if surplus and "--file" in _options_of(context):
+        return f"a spec, or a directory of specs, is named with -f: `{context.command_path} -f PATH`"
+    usage = " ".join((context.command_path, *context.command.collect_usage_pieces(context)))
+    return f"it is `{usage}`; see `{context.command_path} --help`"
 
 
 def _options_of(context: click.Context) -> list[str]:

@@ -143,6 +143,12 @@ class Rate(ByteSize):
         return rate
 
 
+class WholeNumber(click.IntRange):
+    """A whole number within bounds."""
+
+    name = "whole number"
+
+
 source_options = together(
     option("-f", "--file", "files", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
            help=f"Spec file, or directory of specs; may be repeated.  [default: {DEFAULT_FILE}]"),
@@ -193,7 +199,7 @@ handover_options = together(
            help="Write IMAGE_DIGEST, IMAGE_NAME, IMAGE_REF and IMAGE_TAGS, for GitLab's `artifacts:reports:dotenv`."),
 )  # fmt: skip
 
-jobs_option = option("-j", "--jobs", type=click.IntRange(1, 256), metavar="N",
+jobs_option = option("-j", "--jobs", type=WholeNumber(1, 256), metavar="N",
                      help="How much is done at once.  [default: one per processor; transfers: 4]")  # fmt: skip
 json_option = option("--json", "as_json", is_flag=True, section=PROGRESS, help="One JSON document on stdout.")
 platform_option = option("--platform", metavar="OS/ARCH[/VARIANT]", help="The image for this platform out of an index.")

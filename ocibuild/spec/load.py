@@ -249,7 +249,8 @@ def _raise_findings(ledger: Ledger, files: list[Path]) -> None:
 
     findings = tuple(sorted(ledger.findings, key=order))
     count = "one problem" if len(findings) == 1 else f"{len(findings)} problems"
-    raise SpecError(f"the spec has {count}", findings)
+    options = all(finding.place and finding.place.file.startswith("--") for finding in findings)
+    raise SpecError(f"{'the command line' if options else 'the spec'} has {count}", findings)
 
 
 def _refuse(rule: str, message: str, file: str, hint: str) -> SpecError:

@@ -165,6 +165,7 @@ def test_a_finding_shows_the_line_and_underlines_the_fault(cli: Cli, tmp_path: P
         (["push", "--profile", "nope", "127.0.0.1:9/a/b:1"], "there is no registry profile 'nope'"),
         (["build", "--set", "nope=1"], "no spec declares the variable `nope`"),
         (["build", "-t", "BAD TAG"], "BAD TAG"),
+        (["build", "--platform", "amd64"], "\nthe command line has one problem\n"),
         (["build", "--push", "-o", "docker-archive:x.tar"], "docker-archive"),
     ],
 )

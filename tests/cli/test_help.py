@@ -102,15 +102,21 @@ def _parse(root: click.Context, words: list[str]) -> None:
         (["build", "--xyzzy"], "there is no option '--xyzzy'", "see `ocibuild build --help`"),
         (["build", "--debug"], "there is no option '--debug'", "it stands before the command: `ocibuild --debug ...`"),
         (["pull", "--label", "a=b"], "there is no option '--label'", "see `ocibuild pull --help`"),
-        (["index"], "Missing command", "see `ocibuild index --help`"),
-        (["push", "-t"], "Option '-t' requires an argument", "see `ocibuild COMMAND --help`"),
+        (["index"], "missing command", "see `ocibuild index --help`"),
+        (["push", "-t"], "option '-t' requires an argument", "see `ocibuild COMMAND --help`"),
         (["build", "-f", "/no/spec.yaml"], "there is no spec '/no/spec.yaml'", "`ocibuild init` writes a first one; `-f PATH` names another"),
-        (["digest"], "Missing argument 'IMAGE'", "see `ocibuild digest --help`"),
-        (["build", "surplus"], "Got unexpected extra argument (surplus)", "see `ocibuild build --help`"),
-        (["build", "-j", "0"], "Invalid value for '-j' / '--jobs': 0 is not in the range 1<=x<=256", "see `ocibuild build --help`"),
-        (["build", "--set", "x"], "Invalid value for '--set': 'x' is not KEY=VALUE", "see `ocibuild build --help`"),
+        (["digest"], "missing argument 'IMAGE'", "it is `ocibuild digest [OPTIONS] IMAGE`; see `ocibuild digest --help`"),
+        (["copy", "a"], "missing argument 'DESTINATION'",
+         "it is `ocibuild copy [OPTIONS] SOURCE DESTINATION`; see `ocibuild copy --help`"),
+        (["pull", "a", "b"], "got unexpected extra argument (b)",
+         "it is `ocibuild pull [OPTIONS] REFERENCE`; see `ocibuild pull --help`"),
+        (["build", "-j", "x"], "invalid value for '-j' / '--jobs': 'x' is not a valid whole number", "see `ocibuild build --help`"),
+        (["build", "surplus"], "got unexpected extra argument (surplus)",
+         "a spec, or a directory of specs, is named with -f: `ocibuild build -f PATH`"),
+        (["build", "-j", "0"], "invalid value for '-j' / '--jobs': 0 is not in the range 1<=x<=256", "see `ocibuild build --help`"),
+        (["build", "--set", "x"], "invalid value for '--set': 'x' is not KEY=VALUE", "see `ocibuild build --help`"),
         (["build", "--annotation", "top:a=b"],
-         "Invalid value for '--annotation': 'top' is not a level; levels are index, manifest, index-descriptor, manifest-descriptor",
+         "invalid value for '--annotation': 'top' is not a level; levels are index, manifest, index-descriptor, manifest-descriptor",
          "see `ocibuild build --help`"),
         (["build", "-o", "out"], "'out' is not an output", "for a directory write oci:out, for a file oci-archive:out or docker-archive:out"),
     ],
@@ -119,6 +125,12 @@ def test_what_is_mistyped_is_refused_with_a_hint(cli: Cli, arguments: list[str],
     done = cli(*arguments)
     assert (done.status, done.stdout) == (2, "")
     assert done.stderr == f"error: {message}\n  hint: {hint}\n"
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_the_overview_fits_a_terminal(cli: Cli, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert max(map(len, cli("--help").stdout.splitlines())) <= max(80, min(columns, 100))
 
 
 def test_without_a_spec_the_next_step_is_named(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import click
 
 from ocibuild import api
 from ocibuild.cli.messages import printable, say
-from ocibuild.cli.options import option, subcommand
+from ocibuild.cli.options import WholeNumber, option, subcommand
 from ocibuild.cli.progress import progress
 
 
@@ -26,7 +26,7 @@ from ocibuild.cli.progress import progress
     default=5000,
     metavar="N",
     show_default=True,
-    type=click.IntRange(0, 65535),
+    type=WholeNumber(0, 65535),
     help="The port to listen at; 0 takes a free one.",
 )
 @option("--read-only", is_flag=True, help="Refuse to change anything.")
