@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import FileIO
 from pathlib import Path
+from stat import S_ISREG
 
 from ocibuild.errors import IntegrityError, StoreError, TarError
 from ocibuild.oci.compression import sniff
@@ -46,7 +47,8 @@ class TarFiles:
     def __init__(self, path: Path, *, where: str) -> None:
         self.where = where
         self._path = path
-        with disk_errors("read", path), path.open("rb", buffering=0) as file:
+        with disk_errors("read", path), FileIO(path, opener=_open_at_once) as file:
+            _refuse_what_is_no_file(file, path)
             _refuse_packed(file, path)
             self._identity = _identity(file.fileno())
             self._members = _list_members(file, path)
@@ -56,7 +58,7 @@ class TarFiles:
         """Opens a member by its path, links followed inside the archive. FileNotFoundError where there is none."""
         member = self._find(name)
         with disk_errors("read", self._path):
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = _open_at_once(self._path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             if _identity(fd) != self._identity:
                 raise StoreError("the archive was changed while it was being read", where=str(self._path))
@@ -86,6 +88,20 @@ def _normal(name: str) -> str:
 def _identity(fd: int) -> tuple[int, int, int]:
     status = os.fstat(fd)
     return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _open_at_once(path: str | Path, flags: int) -> int:
+    """Without waiting for a named pipe's other end."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _refuse_what_is_no_file(file: FileIO, path: Path) -> None:
+    if not S_ISREG(os.fstat(file.fileno()).st_mode):
+        raise StoreError(
+            "the archive is no regular file",
+            where=str(path),
+            hint="its parts are read in any order: write it to a file",
+        )
 
 
 def _refuse_packed(file: FileIO, path: Path) -> None:

@@ -91,6 +91,20 @@ def test_what_is_not_there_or_no_tar_is_named(tmp_path: Path) -> None:
             open_tar(tmp_path / "x.tar", raw)
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device", "directory"])
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x.tar"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")  # an archive without end, for whoever reads on behind its end
+    else:
+        path.mkdir()
+    with pytest.raises(StoreError) as caught:
+        TarFiles(path, where="here")
+    assert caught.value.where == str(path)
+
+
 def test_a_cut_archive_is_refused(tmp_path: Path) -> None:
     raw = tar_of([("a", tarfile.REGTYPE, bytes(5000))])
     with pytest.raises(IntegrityError):
