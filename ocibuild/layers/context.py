@@ -233,9 +233,9 @@ def read_into(view: memoryview, content: FileContent, offset: int) -> None:
 def check_unchanged(handle: int, content: FileContent) -> None:
     """SourceError unless the open file is the one in `content`, with the same size and time of change."""
     facts = os.fstat(handle)
-    if (facts.st_dev, facts.st_ino) != (content.device, content.inode):
+    if facts.st_ino != content.inode or facts.st_dev != content.device:
         raise _changed(content, "another file has taken its place")
-    if (facts.st_size, facts.st_mtime_ns) != (content.size, content.mtime_ns):
+    if facts.st_size != content.size or facts.st_mtime_ns != content.mtime_ns:
         raise _changed(content, "its content was written to")
 
 

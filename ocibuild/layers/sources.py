@@ -138,15 +138,15 @@ class _Copied:
         self._item = item
         self._have = resolver(layer, item.attributes)
         self._keeps_mtime = item.attributes.mtime is KEEP
-        self._settled: dict[Facts, tuple[int, int, int, int, Xattrs]] = {}
+        self._settled: dict[tuple[int, int, int, int, Xattrs], tuple[int, int, int, int, Xattrs]] = {}
 
     def entry(self, path: bytes, on_disk: bytes, found: Found) -> Entry:
         """The entry of a file, directory or link of the context."""
         _, mode, uid, gid, size, mtime_ns, _, inode, device, names, link, xattrs = found
         if WHITEOUT_PREFIX in path:
             self._check_name(path, on_disk)
-        said = Facts(mode, uid, gid, mtime_ns // 1_000_000_000 if self._keeps_mtime else 0, xattrs)
-        settled = self._settled.get(said) or self._settle(said)
+        said = (mode, uid, gid, mtime_ns // 1_000_000_000 if self._keeps_mtime else 0, xattrs)
+        settled = self._settled.get(said) or self._settle(Facts(*said))
         file_mode, uid, gid, mtime, xattrs = settled
         origin = self._item.origin
         if stat.S_ISREG(mode):
@@ -154,7 +154,7 @@ class _Copied:
             links = (device, inode) if names > 1 else None
             return Entry(path, FILE, file_mode, uid, gid, mtime, size, b"", content, xattrs, links, origin=origin)
         if stat.S_ISDIR(mode):
-            dir_mode = self._have.dir_mode(said, path)
+            dir_mode = self._have.dir_mode(Facts(*said), path)
             return Entry(path, DIRECTORY, dir_mode, uid, gid, mtime, xattrs=xattrs, origin=origin)
         if stat.S_ISLNK(mode):
             return Entry(path, SYMLINK, 0o777, uid, gid, mtime, link=link, origin=origin)
