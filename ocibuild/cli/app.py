@@ -89,6 +89,23 @@ Exit codes:
 """
 
 
+# What other tools call it.
+_OF_OTHERS = {
+    "check": "lint",
+    "cp": "copy",
+    "help": "--help",
+    "history": "inspect",
+    "images": "ls",
+    "list": "ls",
+    "new": "init",
+    "rm": "delete",
+    "rmi": "delete",
+    "show": "inspect",
+    "validate": "verify",
+    "version": "--version",
+}
+
+
 class _Commands(click.Group):
     """A group that imports a command when it is used."""
 
@@ -121,8 +138,8 @@ class _Commands(click.Group):
 def _refuse_command(name: str) -> NoReturn:
     from difflib import get_close_matches
 
-    near = get_close_matches(name, COMMANDS, 1)
-    hint = f"did you mean `ocibuild {near[0]}`?" if near else "`ocibuild --help` lists the commands"
+    near = _OF_OTHERS.get(name) or next(iter(get_close_matches(name, COMMANDS, 1)), None)
+    hint = f"did you mean `ocibuild {near}`?" if near else "`ocibuild --help` lists the commands"
     raise UsageError(f"there is no command {name!r}", hint=hint)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ocibuild import api
-from ocibuild.cli.messages import printable
+from ocibuild.cli.messages import printable, say
 from ocibuild.cli.results import print_json
 
 _WORDS = {
@@ -28,6 +28,12 @@ def show_bases(states: Sequence[api.BaseState], *, as_json: bool, **more: Any) -
         moved = state.standing is api.Standing.MOVED
         word = f"moved from {state.pinned} to {state.now}" if moved else _WORDS[state.standing]
         click.echo(printable(f"{_tagged(state)}: {word}"))
+
+
+def note_no_bases(states: Sequence[api.BaseState]) -> None:
+    """Say so where there is nothing to look after: an empty answer could mean that all is well."""
+    if not states:
+        say("note: no base image in a registry is named here")
 
 
 def _tagged(state: api.BaseState) -> str:

@@ -42,6 +42,8 @@ def opened_places(options: dict[str, Any]) -> Iterator[api.Places]:
 def registry_settings(options: dict[str, Any], emit: Emit, stop: Event | None = None) -> api.Settings:
     """How registries are spoken to, as the options say. What waits for one of them ends when `stop` is set."""
     certificate = options.get("client_cert")
+    if options.get("client_key") and not certificate:
+        raise UsageError("--client-key is the key of a certificate", hint="name that one too, with --client-cert FILE")
     return api.Settings(
         plain_http=frozenset(options.get("plain_http", ())),
         ca_file=options.get("ca_cert"),

@@ -19,6 +19,8 @@ _BESIDE = (".dockerignore", ".md", ".in", ".j2", ".jinja", ".jinja2", ".tmpl", "
 _OF_OTHERS = ("node_modules", "site-packages")  # what package managers put there, with files of other projects
 _WORKFLOWS = os.path.join(".github", "workflows")
 _YAML = (".yaml", ".yml")
+_INSTRUCTIONS = re.compile(rb"(?mi)^[ \t]*(?:FROM|LABEL|ONBUILD)[ \t]")
+_LOOK = 1 << 20
 
 
 class Kind(Enum):
@@ -34,7 +36,7 @@ def files_to_lint(paths: Sequence[Path]) -> dict[Path, Kind]:
     files: dict[Path, Kind] = {}
     for path in paths:
         if not path.is_dir():
-            files.setdefault(path, _kind(path) or (Kind.SPEC if path.suffix in _YAML else Kind.DOCKERFILE))
+            files.setdefault(path, _kind(path) or _kind_by_content(path))
             continue
         found = {file: kind for file in sorted(_files_below(path)) if (kind := _kind(file)) is not None}
         if not found:
@@ -51,6 +53,20 @@ def _kind(path: Path) -> Kind | None:
         return Kind.DOCKERFILE
     is_workflow = path.suffix in _YAML and str(path.absolute().parent).endswith(_WORKFLOWS)
     return Kind.WORKFLOW if is_workflow else None
+
+
+def _kind_by_content(path: Path) -> Kind:
+    """For a file that was named and whose name says nothing. UsageError where nothing could be found in it."""
+    if path.suffix in _YAML:
+        return Kind.SPEC
+    if path.is_file() and os.access(path, os.R_OK):
+        with path.open("rb") as file:
+            if not _INSTRUCTIONS.search(file.read(_LOOK)):
+                raise UsageError(
+                    f"{str(path)!r} is no spec, Dockerfile or workflow",
+                    hint="a spec is called NAME.yaml, and a Dockerfile has a line with FROM or LABEL",
+                )
+    return Kind.DOCKERFILE
 
 
 def _files_below(directory: Path) -> Iterator[Path]:

@@ -249,8 +249,15 @@ def _raise_findings(ledger: Ledger, files: list[Path]) -> None:
 
     findings = tuple(sorted(ledger.findings, key=order))
     count = "one problem" if len(findings) == 1 else f"{len(findings)} problems"
-    options = all(finding.place and finding.place.file.startswith("--") for finding in findings)
-    raise SpecError(f"{'the command line' if options else 'the spec'} has {count}", findings)
+    raise SpecError(f"{_guilty(findings)} has {count}", findings)
+
+
+def _guilty(findings: Sequence[Finding]) -> str:
+    """What is to be mended: options and variables (SOURCE_DATE_EPOCH) are places of findings too."""
+    places = [finding.place.file if finding.place else "" for finding in findings]
+    if all(place.startswith("--") for place in places):
+        return "the command line"
+    return "the environment" if all(place.isupper() and "." not in place for place in places) else "the spec"
 
 
 def _refuse(rule: str, message: str, file: str, hint: str) -> SpecError:

@@ -118,7 +118,7 @@ def read_source(path: Path) -> Source:
         with path.open("rb") as file:
             raw = file.read(SIZE_LIMIT + 1)
     except FileNotFoundError as error:
-        hint = "name another file with -f, or begin one with `ocibuild init`"
+        hint = "check its name; it is relative to where you are, or to the spec that names it"
         raise _refuse("spec-not-found", "there is no such file", Place(str(path)), hint) from error
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno).lower() if isinstance(error, OSError) and error.errno else str(error)

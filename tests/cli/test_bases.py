@@ -37,6 +37,13 @@ def test_lock_prints_what_it_changed_and_check_is_content_then(cli: Cli, base: s
     assert cli("lock", "--check").status == 0
 
 
+@pytest.mark.parametrize("arguments", [("lock",), ("lock", "--check"), ("check-base",)])
+def test_where_there_is_no_base_it_is_said(cli: Cli, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    write_tree(tmp_path, {"bare.yaml": "apiVersion: ocibuild/v1\nlayers: [{files: [{text: a, to: /a}]}]\n"})
+    done = cli(*arguments, "-f", str(tmp_path / "bare.yaml"))
+    assert (done.status, done.stdout, done.stderr) == (0, "", "note: no base image in a registry is named here\n")
+
+
 def test_a_tag_that_moves_is_noticed(cli: Cli, base: str, fake_registry: FakeRegistry) -> None:
     cli("lock", "--lockfile")
     assert (done := cli("check-base")).status == 0

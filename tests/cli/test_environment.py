@@ -98,3 +98,11 @@ def test_credentials_come_from_the_docker_config(
     write_tree(project, {"docker/config.json": json.dumps(auths)})
     monkeypatch.setenv("DOCKER_CONFIG", str(project / "docker"))
     assert cli("digest", name).stdout == f"{digest}\n"
+
+
+def test_a_variable_that_means_nothing_is_named(cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "tomorrow")
+    done = cli("build")
+    assert (done.status, done.stdout) == (2, "")
+    assert done.stderr.startswith("SOURCE_DATE_EPOCH: error: 'tomorrow' is not a number of seconds")
+    assert done.stderr.endswith("\nthe environment has one problem\n")

@@ -97,6 +97,9 @@ def _parse(root: click.Context, words: list[str]) -> None:
     ("arguments", "message", "hint"),
     [
         (["biuld"], "there is no command 'biuld'", "did you mean `ocibuild build`?"),
+        (["images"], "there is no command 'images'", "did you mean `ocibuild ls`?"),
+        (["version"], "there is no command 'version'", "did you mean `ocibuild --version`?"),
+        (["pull", "--client-key", "k", "x/y"], "--client-key is the key of a certificate", "name that one too, with --client-cert FILE"),
         (["xyzzy"], "there is no command 'xyzzy'", "`ocibuild --help` lists the commands"),
         (["build", "--ouput", "x"], "there is no option '--ouput'", "did you mean `--output`?"),
         (["build", "--xyzzy"], "there is no option '--xyzzy'", "see `ocibuild build --help`"),

@@ -152,3 +152,11 @@ def test_a_file_without_end_of_findings_does_not_hide_the_others(cli: Cli, tmp_p
     assert done.status == 1
     assert "did you mean `format`?" in done.stderr + done.stdout
     assert (done.stderr + done.stdout).count("[spec-duplicate-key]") == 1000
+
+
+def test_a_file_that_is_none_of_the_three_is_not_said_to_be_fine(cli: Cli, tmp_path: Path) -> None:
+    write_tree(tmp_path, {"notes": "hello\n", "odd": "# x\nFROM scratch\n"})
+    done = cli("lint", str(tmp_path / "notes"))
+    assert (done.status, done.stdout) == (2, "")
+    assert "is no spec, Dockerfile or workflow" in done.stderr
+    assert cli("lint", "--exit-zero", str(tmp_path / "odd")).status == 0

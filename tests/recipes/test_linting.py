@@ -72,7 +72,7 @@ def test_a_directory_is_searched_for_all_that_can_be_linted(tmp_path: Path) -> N
 def test_a_file_that_is_named_is_read_as_what_its_name_tells(tmp_path: Path) -> None:
     names = {"image.yaml": Kind.SPEC, "prod.Dockerfile": Kind.DOCKERFILE, "build/image": Kind.DOCKERFILE,
              "Dockerfile.j2": Kind.DOCKERFILE}  # fmt: skip
-    write(tmp_path, dict.fromkeys(names, ""))
+    write(tmp_path, dict.fromkeys(names, "FROM scratch\n"))
     assert files_to_lint([tmp_path / name for name in names]) == {tmp_path / name: kind for name, kind in names.items()}
 
 

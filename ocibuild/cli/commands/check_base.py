@@ -7,8 +7,7 @@ from typing import Any
 from click import argument
 
 from ocibuild import api
-from ocibuild.cli.bases import show_bases
-from ocibuild.cli.messages import say
+from ocibuild.cli.bases import note_no_bases, show_bases
 from ocibuild.cli.options import json_option, progress_options, registry_options, source_options, subcommand
 from ocibuild.cli.session import facts, opened_places, overrides, spec_files
 from ocibuild.oci.location import parse_location
@@ -29,7 +28,6 @@ def command(images: tuple[str, ...], **options: Any) -> int:
             states = tuple(state for text in images for state in api.recorded_bases(parse_location(text), places))
         else:
             states = api.base_states(spec_files(options), overrides(options), facts(), places)
-    if not states:
-        say("note: no base image in a registry is named here")
+    note_no_bases(states)
     show_bases(states, as_json=options["as_json"])
     return int(any(state.standing is api.Standing.MOVED for state in states))

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ocibuild import api
-from ocibuild.cli.bases import show_bases
+from ocibuild.cli.bases import note_no_bases, show_bases
 from ocibuild.cli.messages import printable, show_findings
 from ocibuild.cli.options import json_option, option, progress_options, registry_options, source_options, subcommand
 from ocibuild.cli.session import facts, opened_places, overrides, spec_files
@@ -35,6 +35,7 @@ def command(**options: Any) -> int:
         return _check(options)
     with opened_places(options) as places:
         locked = api.lock(spec_files(options), overrides(options), facts(), places, lockfile=options["lockfile"])
+    note_no_bases(locked.bases)
     changed = [_shown(path) for path in locked.changed]
     if options["as_json"]:
         show_bases(locked.bases, as_json=True, changed=changed)
@@ -47,6 +48,7 @@ def command(**options: Any) -> int:
 def _check(options: dict[str, Any]) -> int:
     with opened_places(options) as places:
         states = api.base_states(spec_files(options), overrides(options), facts(), places)
+    note_no_bases(states)
     findings = tuple(api.lock_findings(states))
     if options["as_json"]:
         show_bases(states, as_json=True)
