@@ -15,14 +15,28 @@ from ocibuild.cli.terminal import paint
 from ocibuild.errors import FindingsError, OcibuildError
 from ocibuild.findings import Finding, Place, Severity
 
+_OF_COMMANDS = (
+    "-f",
+    "--file",
+    "--json",
+    "--platform",
+    "--progress",
+    "-q",
+    "--quiet",
+    "--set",
+    "-t",
+    "--tag",
+    "-v",
+    "--verbose",
+)
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 
 
 def say(text: str) -> None:
-    """A line for people. Work goes on when they have stopped reading (`2>&1 | head`)."""
+    """A line for people. Work goes on when they have stopped reading (`2>&1 | head`), or where it cannot be written."""
     try:
         print(text, file=sys.stderr, flush=True)
-    except BrokenPipeError:
+    except OSError:
         discard(sys.stderr)
 
 
@@ -114,6 +128,8 @@ def _hint_for_option(name: str, context: click.Context) -> str | None:
 
     if near := get_close_matches(name, _options_of(context), 1, cutoff=0.75):
         return f"did you mean `{near[0]}`?"
+    if context.parent is None and name in _OF_COMMANDS:
+        return f"it stands after the command: `{context.command_path} COMMAND {name} ...`"
     if context.parent and name in _options_of(context.parent):
         return f"it stands before the command: `{context.parent.command_path} {name} ...`"
     return None

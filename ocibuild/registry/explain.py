@@ -159,7 +159,10 @@ _TROUBLES = {
         "it did not answer in time",
         "try again; a slow link may need fewer uploads at once (`--jobs 1`)",
     ),
-    Trouble.BROKEN: ("the connection broke", None),
+    Trouble.BROKEN: (
+        "the connection broke",
+        "try again; if it breaks each time, check the port and what is on the way",
+    ),
     Trouble.MALFORMED: ("the request cannot be made", None),
 }
 
@@ -168,6 +171,8 @@ def _network_error(problem: UnreachableError, reason: str, host: str, subject: s
     what, hint = _TROUBLES[problem.trouble]
     if problem.trouble is Trouble.BROKEN and host.endswith(".amazonaws.com"):  # containers-roadmap#1970
         hint = "ECR ends the connection where a repository does not exist: create it first"
+    if problem.trouble is Trouble.BROKEN and problem.request.url.startswith("http://"):
+        hint = "try again; if it breaks each time, the port may be one of TLS: leave --plain-http out"
     if problem.trouble is Trouble.TLS and is_loopback_host(host):
         hint = "a registry on this machine is spoken to with and without TLS: check its certificate and port"
     request = problem.request

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ocibuild.errors import OcibuildError
+from ocibuild.oci.codec import MANIFEST_LIMIT
 from ocibuild.oci.digest import Digest, sha256
-from ocibuild.oci.documents import Manifest, parse_document
+from ocibuild.oci.documents import Document, Index, Manifest, parse_document
 from ocibuild.oci.reference import Reference
 from ocibuild.registry.client import Client
 from ocibuild.registry.exchange import UnreachableError
@@ -69,7 +70,7 @@ def _pull(client: Client) -> str:
         if problem.refusal.status != 404:
             raise
         return "allowed; the repository is not there yet, or has no tags"
-    return f"allowed; {len(tags)} tags on the first page"
+    return f"allowed; {len(tags)} {'tag' if len(tags) == 1 else 'tags'} on the first page"
 
 
 def _push(client: Client) -> str:
@@ -101,13 +102,19 @@ def _mount(client: Client, host: Host, reference: Reference) -> Probe:
 def _some_blob(client: Client) -> Digest | None:
     try:
         tag = next(iter(next(client.tag_pages(), [])), None)
-        raw, head = client.get_manifest(tag, client.pull, 4 * 1024 * 1024) if tag else (b"", None)
+        document = _document(client, tag) if tag else None
+        if isinstance(document, Index) and document.manifests:
+            document = _document(client, str(document.manifests[0].digest))
     except RefusedError as problem:
         if problem.refusal.status != 404:
             raise
         return None
-    document = parse_document(raw, head.media_type, subject="the first tag") if head else None
     return document.config.digest if isinstance(document, Manifest) else None
+
+
+def _document(client: Client, name: str) -> Document:
+    raw, head = client.get_manifest(name, client.pull, MANIFEST_LIMIT)
+    return parse_document(raw, head.media_type, subject=name)
 
 
 def _referrers(client: Client, host: Host) -> Probe:

@@ -221,7 +221,8 @@ class Repository:
             tags = []
         if tags and ":" not in key:
             near = difflib.get_close_matches(key, tags, n=3) or sorted(tags)[-3:]
-            hint = f"there are {len(tags)} tags, such as {', '.join(near)}"
+            count = "is one tag" if len(tags) == 1 else f"are {len(tags)} tags, such as"
+            hint = f"there {count} {', '.join(near)}"
         return NotFoundError(f"there is no {self._named(key)}", hint=hint, status=404)
 
     def _points_to(self, tag: str, access: Access) -> Digest | None:

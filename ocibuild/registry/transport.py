@@ -229,8 +229,9 @@ def _diagnose(error: BaseException) -> tuple[Trouble, str]:
         chain.append(cause)
     detail = next((text for link in reversed(chain) if (text := _words(link))), type(error).__name__)
     for kind, trouble in _KINDS:
-        if any(isinstance(link, kind) for link in chain):
-            return trouble, detail
+        if link := next((link for link in chain if isinstance(link, kind)), None):
+            # The other side ends the connection over a certificate, and those words would hide what is wrong with it.
+            return trouble, _words(link) if trouble is Trouble.CERTIFICATE else detail
     return Trouble.BROKEN, detail
 
 

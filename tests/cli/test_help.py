@@ -100,6 +100,8 @@ def _parse(root: click.Context, words: list[str]) -> None:
         (["images"], "there is no command 'images'", "did you mean `ocibuild ls`?"),
         (["version"], "there is no command 'version'", "did you mean `ocibuild --version`?"),
         (["pull", "--client-key", "k", "x/y"], "--client-key is the key of a certificate", "name that one too, with --client-cert FILE"),
+        (["-v", "build"], "there is no option '-v'", "it stands after the command: `ocibuild COMMAND -v ...`"),
+        (["inspect", "--raw", "--json", "oci:x"], "--raw, --config and --json exclude each other", "name one of them"),
         (["xyzzy"], "there is no command 'xyzzy'", "`ocibuild --help` lists the commands"),
         (["build", "--ouput", "x"], "there is no option '--ouput'", "did you mean `--output`?"),
         (["build", "--xyzzy"], "there is no option '--xyzzy'", "see `ocibuild build --help`"),

@@ -228,6 +228,13 @@ def test_doctor_says_what_works(cli: Cli, fake_registry: FakeRegistry) -> None:
     assert {frozenset(probe) for probe in document["probes"]} == {frozenset({"name", "works", "detail", "hint"})}
 
 
+def test_doctor_finds_a_blob_to_mount_in_an_image_of_several_platforms(cli: Cli, fake_registry: FakeRegistry) -> None:
+    fake_registry.add_image("a/app", index_of(image_of()), "1")
+    told = cli("doctor", f"{fake_registry.host}/a/app:1").stdout
+    assert "allowed; 1 tag on the first page" in told
+    assert "\nmount        yes  blobs are taken over" in told
+
+
 def test_render_prints_the_spec_as_it_will_be_built(cli: Cli, project: Path) -> None:
     text = cli("render", "--set", "version=2.5").stdout
     assert "registry.example/team/app" in text

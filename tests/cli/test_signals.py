@@ -165,7 +165,10 @@ def test_work_goes_on_when_nobody_reads_the_progress(tmp_path: Path, fake_regist
     assert "1" in fake_registry.tags("team/app")
 
 
-@pytest.mark.parametrize(("arguments", "closed", "status"), [("schema", ">&-", 0), ("digest oci:x", "2>&-", 3)])
+@pytest.mark.parametrize(
+    ("arguments", "closed", "status"),
+    [("schema", ">&-", 0), ("digest oci:x", "2>&-", 3), ("digest oci:x", "2>/dev/full", 3)],
+)
 def test_a_closed_output_is_no_fault(tmp_path: Path, arguments: str, closed: str, status: int) -> None:
     line = f"{' '.join(command(*arguments.split()))} {closed}"
     done = subprocess.run(

@@ -153,6 +153,12 @@ def test_a_broken_connection_of_ecr_may_mean_a_missing_repository() -> None:
     assert "create it first" in str(error.hint)
 
 
+@pytest.mark.parametrize(("url", "hint"), [("http://r/v2/", "--plain-http"), ("https://r/v2/", "check the port")])
+def test_a_connection_that_breaks_may_speak_to_the_wrong_port(url: str, hint: str) -> None:
+    problem = UnreachableError(Trouble.BROKEN, "reset", Request("GET", url), sent=True)
+    assert hint in str(to_error(problem, host="r", subject="to give x").hint)
+
+
 @given(st.binary(max_size=300), st.sampled_from(["application/json", "text/html", ""]))
 def test_no_body_makes_the_reader_fail(body: bytes, content_type: str) -> None:
     text = read(body, content_type).text

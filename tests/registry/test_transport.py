@@ -233,6 +233,7 @@ def test_a_private_authority_is_trusted_when_named(running: Run, fake_tls: Tls, 
     assert fetch(new_transport(tls=tls_context(str(fake_tls.authority))), Request("GET", url))[0] == 200
     problem = failure(new_transport(), Request("GET", url))
     assert (problem.trouble, problem.sent) == (Trouble.CERTIFICATE, False)
+    assert "certificate" in problem.detail
 
 
 def test_a_certificate_for_another_name_is_refused(running: Run, fake_tls: Tls, new_transport: Open) -> None:

@@ -45,7 +45,7 @@ from ocibuild.oci.location import parse_location
 def command(image: str, **options: Any) -> None:
     """Show what IMAGE (a reference, oci:DIR[:NAME], oci-archive:FILE, docker-archive:FILE) is. No layer is fetched."""
     if sum((options["raw"], options["show_config"], options["as_json"])) > 1:
-        raise UsageError("--raw, --config and --json exclude each other")
+        raise UsageError("--raw, --config and --json exclude each other", hint="name one of them")
     with opened_places(options) as places:
         found = api.inspect(parse_location(image), places, platform=chosen_platform(options["platform"]))
     if options["raw"]:

@@ -20,7 +20,7 @@ from ocibuild.errors import UsageError
 def command(rule: str | None, **options: Any) -> None:
     """List the rules that `lint`, `verify` and `push` apply, or explain one RULE: what it finds, why, and how to mend it."""
     if rule and options["profiles"]:
-        raise UsageError("RULE and --profiles exclude each other")
+        raise UsageError("RULE and --profiles exclude each other", hint="name one of them")
     if options["profiles"]:
         _show_profiles(as_json=options["as_json"])
     elif options["as_json"]:
