@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from typing import TextIO
+from unicodedata import combining, east_asian_width
 
 import click
 from click.core import ParameterSource
@@ -29,6 +30,7 @@ _OF_COMMANDS = (
     "-v",
     "--verbose",
 )
+_EXCERPT = 160  # characters of a source line
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 
 
@@ -115,12 +117,23 @@ def _excerpt_lines(place: Place, colour: str) -> Iterator[str]:
         return
     number = str(place.line)
     text = place.excerpt.replace("\t", " ")
-    yield f" {number} | {printable(text)}"
-    if place.column is not None:
-        start = place.column - 1
-        before, marked = printable(text[:start]), printable(text[start : start + place.width])
-        caret = "^" * max(1, len(marked))
-        yield f" {' ' * len(number)} | {' ' * len(before)}{paint(caret, colour)}"
+    if place.column is None:
+        yield f" {number} | {printable(text[:_EXCERPT])}"
+        return
+    start = place.column - 1
+    # Of a long line, what stands around the fault.
+    first = max(0, start - _EXCERPT // 2) if len(text) > _EXCERPT else 0
+    last = first + _EXCERPT
+    before, marked = printable(text[first:start]), printable(text[start : min(start + place.width, last)])
+    left, right = ("..." if first else ""), ("..." if last < len(text) else "")
+    yield f" {number} | {left}{printable(text[first:last])}{right}"
+    caret = "^" * max(1, _columns(marked))
+    yield f" {' ' * len(number)} | {' ' * _columns(left + before)}{paint(caret, colour)}"
+
+
+def _columns(text: str) -> int:
+    """How wide a terminal shows it: East Asian characters take two columns, combining ones none."""
+    return sum(0 if combining(char) else 1 + (east_asian_width(char) in "WF") for char in text)
 
 
 def _hint_for_option(name: str, context: click.Context) -> str | None:

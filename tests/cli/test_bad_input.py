@@ -152,6 +152,22 @@ def test_a_finding_shows_the_line_and_underlines_the_fault(cli: Cli, tmp_path: P
     assert lines[2] == "   |                  ^"
 
 
+def test_a_long_line_is_shown_around_its_fault(cli: Cli, tmp_path: Path) -> None:
+    for before, after in ((400, 400), (0, 400), (400, 0)):
+        line = f"labels: {{a: '{'x' * before}', b: [1], c: '{'y' * after}'}}\n"
+        write_tree(tmp_path, {"ocibuild.yaml": HEAD + line + "layers: [{files: [{text: a, to: /a}]}]\n"})
+        _, shown, underlined, *_ = cli("build").stderr.splitlines()
+        assert len(shown) < 180
+        assert (shown.endswith("..."), shown.startswith(" 2 | ...")) == (after > 0, before > 0)
+        assert shown[underlined.index("^") : underlined.rindex("^") + 1] == "[1]"
+
+
+def test_wide_characters_do_not_move_the_caret(cli: Cli, tmp_path: Path) -> None:
+    write_tree(tmp_path, {"ocibuild.yaml": HEAD + "labels: {日本語: [1]}\nlayers: [{files: [{text: a, to: /a}]}]\n"})
+    _, shown, underlined, *_ = cli("build").stderr.splitlines()
+    assert underlined.index("^") == shown.index("[1]") + 3  # three characters of two columns each
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
