@@ -141,7 +141,7 @@ def errands_of(
     reader = places.reader(output)
     images = [_find_built(plan, reader, output) for plan in plans]
     ways = tuple(
-        replace(errand, policy=plan.policy, waivers=plan.waivers)
+        replace(_as_planned(errand, plan, output), policy=plan.policy, waivers=plan.waivers)
         for plan, image, references in zip(plans, images, targets, strict=True)
         for errand in errands(image, reader, references, terms)
     )
@@ -220,6 +220,21 @@ def _refuse_moves(errand: Errand, places: Places) -> None:
                 f"{errand.repository.with_tag(tag)} is there already, and points to another image ({present})",
                 hint="push under a new tag, or without --no-clobber",
             )
+
+
+def _as_planned(errand: Errand, plan: Plan, output: LocalLocation) -> Errand:
+    """The errand, if the image is for no other platforms than its plan: it was built before the plan was made."""
+    planned = {(part.platform.os, part.platform.architecture) for part in plan.platforms}
+    built = [config.platform for config in errand.configs.values()]
+    known = [platform for platform in built if platform.os and platform.architecture]
+    strange = [platform for platform in known if (platform.os, platform.architecture) not in planned]
+    if strange:
+        wanted = ", ".join(str(part.platform) for part in plan.platforms)
+        raise NotFoundError(
+            f"the image in {output} is for {', '.join(map(str, built))}, and wanted is {wanted}",
+            hint="run `ocibuild build` again, with the same --platform",
+        )
+    return errand
 
 
 def _find_built(plan: Plan, reader: ImageReader, output: LocalLocation) -> Descriptor:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ocibuild import api
-from ocibuild.errors import AuthError, FindingsError, IntegrityError, RegistryError
+from ocibuild.errors import AuthError, FindingsError, IntegrityError, NotFoundError, RegistryError
 from ocibuild.events import Stage
 from ocibuild.oci.blobs import Outcome
 from ocibuild.oci.codec import encode
@@ -76,6 +76,20 @@ def test_a_plan_for_one_platform_pushes_that_image_out_of_an_index(desk: Desk, f
     (pushed,) = desk.push()
     assert pushed.reference.digest == built.images[1].descriptor.digest
     assert fake_registry.tags("team/app") == {"v1": str(built.images[1].descriptor.digest)}
+
+
+def test_an_image_for_other_platforms_than_the_plan_is_not_pushed(desk: Desk, fake_registry: FakeRegistry) -> None:
+    """Neither one that was built for another, nor an index with more than is wanted now."""
+    spec = MULTI + for_registry(fake_registry)
+    for built, wanted in ((("linux/amd64",), ("linux/arm64",)), ((), ("linux/amd64", "linux/riscv64"))):
+        desk.build(spec, platforms=built)
+        desk.load(spec, platforms=wanted)
+        with pytest.raises(NotFoundError, match=f"and wanted is {', '.join(wanted)}"):
+            desk.push()
+    assert records(fake_registry) == []
+    desk.build(spec, platforms=("linux/amd64",))
+    desk.load(spec)  # what is there is pushed, as by runners that build a platform each
+    assert len(desk.push()) == 1
 
 
 def test_each_digest_travels_once(desk: Desk, fake_registry: FakeRegistry) -> None:
