@@ -111,6 +111,8 @@ def _type_hint(breach: Breach, wanted: list[str]) -> str | None:
     title = breach.schema.get("title", "")
     if "a list" in wanted and isinstance(breach.value, str):
         return f"write a list: {json.dumps(_as_list(breach), ensure_ascii=False)}"
+    if wanted == ["a list"] and isinstance(breach.value, dict):
+        return "begin each of its entries with `- `"
     if "a whole number" in wanted:
         return "write digits only, without quotes"
     if "true" in wanted or "true or false" in wanted:
@@ -221,6 +223,8 @@ def _by_verb(breach: Breach, options: list[tuple[Any, tuple[Breach, ...]]]) -> I
             yield _unknown_key(breach, slip, did_you_mean(slip, branches) or "")
         else:
             message, hint = f"this {title} does not say what it is", f"it has exactly one of {names}"
+            if title == "layer" and "to" in breach.value:
+                hint = "what has a `to` is an item of a layer: write `- files:`, and the items below it"
             yield Complaint("spec-no-kind", breach.path, message, hint)
 
 

@@ -216,6 +216,8 @@ def _platform(scope: Scope, line: int) -> _Facts:
 
 def _unknown(name: str, scope: Scope, line: int) -> TemplateError:
     hint = did_you_mean(name, scope.names)
+    if name == "env":
+        hint = "declare what is read of the environment, as `vars: {home: {env: HOME}}`, and write `home`"
     return _undefined(
         f"there is no variable `{name}`", hint or f"declare it under `vars:`, as `{name}: ...`", name, line
     )
