@@ -91,6 +91,8 @@ def destinations_of(plan: Plan, given: Sequence[Reference] = (), *, by_digest: b
             hint="add `image: HOST/NAME` to the spec, or name a destination",
         )
     places = given or ((plan.image,) if plan.image else ())
+    if by_content := next((place for place in places if place.digest), None):
+        raise UsageError(f"{by_content} is a digest, and an image is sent to a tag", hint="drop the part from `@` on")
     if by_digest:
         return tuple(places)
     if not plan.tags and any(not place.tag for place in places):

@@ -88,10 +88,10 @@ def _refuse_without_repository(text: str) -> None:
     if name == "sha256":
         raise UsageError(f"{quoted(text)} names no repository", hint="write REPOSITORY@sha256:DIGEST")
     if "." in name or name == "localhost":
-        raise UsageError(
-            f"{quoted(text)} names no repository",
-            hint=f"in a registry it is {_shown(text)}/REPOSITORY; {_as_file(text)}",
-        )
+        in_registry = f"in a registry it is {_shown(text)}/REPOSITORY"
+        has_port = text.rpartition(":")[2].isdecimal()
+        hint = in_registry if has_port else f"{in_registry}; {_as_file(text)}"
+        raise UsageError(f"{quoted(text)} names no repository", hint=hint)
 
 
 def _as_file(text: str) -> str:

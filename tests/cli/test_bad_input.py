@@ -175,6 +175,7 @@ def test_wide_characters_do_not_move_the_caret(cli: Cli, tmp_path: Path) -> None
         (["pull", "http://x.example/y"], "an image reference"),
         (["pull", "oci:x"], "oci:x is not in a registry"),
         (["push", "oci:x"], "oci:x is not in a registry"),
+        (["push", f"x.example/y@sha256:{'0' * 64}"], "is a digest, and an image is sent to a tag"),
         (["push", "a b"], "'a b' is not an image reference"),
         (["copy", "oci:x", "y z"], "'y z' is not an image reference"),
         (["inspect", "--platform", "x", "oci:y"], "'x' is not a platform"),

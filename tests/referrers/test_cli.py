@@ -50,6 +50,7 @@ def test_attach_takes_its_time_from_the_environment(
 
 
 def test_referrers_prints_a_table_or_a_document(cli: Cli, image: str, sbom: Path) -> None:
+    assert cli("referrers", image).stderr == "note: nothing refers to this image\n"
     one = cli("attach", image, sbom, "--type", SBOM, "--annotation", "a=1", "--annotation", "b=2", "-q").digest
     two = cli("attach", image, sbom, "--type", NOTES, "--media-type", "text/plain", "-q").digest
     header, *rows = cli("referrers", image).stdout.splitlines()

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ocibuild import api
+from ocibuild.cli.messages import say
 from ocibuild.cli.options import (
     json_option,
     option,
@@ -49,6 +50,8 @@ def command(image: str, **options: Any) -> None:
             {"subject": found.subject.to_json(), "referrers": [referrer.to_json() for referrer in found.referrers]}
         )
         return
+    if not found.referrers:
+        say("note: nothing refers to this image")
     rows = [
         (
             str(referrer.digest),
