@@ -73,7 +73,8 @@ def _made(
     try:
         made = maker([entry.rule for entry in entries], style, document.directory)
     except OcibuildError as error:
-        document.ledger.add(_RULE, error.what, document.place(("tags",)), error.hint)
+        is_asked = all(entry.place == _ASKED for entry in entries)
+        document.ledger.add(_RULE, error.what, _ASKED if is_asked else document.place(("tags",)), error.hint)
         return Names(image, ())
     rulings, warnings = [], []
     for entry, outcome in zip(entries, made.outcomes, strict=True):

@@ -42,6 +42,12 @@ def test_init_never_overwrites(cli: Cli, project: Path) -> None:
     assert (project / "ocibuild.yaml").read_text() == before
 
 
+def test_init_in_a_directory_that_is_missing_says_how_to_make_it(cli: Cli, project: Path) -> None:
+    done = cli("init", "new images/x.yaml")
+    assert (done.status, done.stdout) == (3, "")
+    assert done.stderr.endswith("\n  hint: make its directory first: mkdir -p 'new images'\n")
+
+
 def test_build_prints_name_and_digest(cli: Cli, project: Path) -> None:
     done = cli("build")
     assert done.status == 0

@@ -134,6 +134,8 @@ def test_rules_outside_of_ci_and_git_say_what_they_lack(
     done = cli("tags")
     assert (done.status, done.stdout) == (2, "")
     assert "there is no git commit here [spec-tag-rule]" in done.stderr
+    asked = cli("tags", "-t", "type=sha")
+    assert asked.stderr.startswith("--tag: error: there is no git commit here")
     assert "tag rules need the git program, and a checkout" in done.stderr
 
 

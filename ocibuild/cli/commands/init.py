@@ -23,7 +23,10 @@ def command(path: Path) -> None:
     except FileExistsError as error:
         raise UsageError(f"{path} is there already", hint="name another file: ocibuild init PATH") from error
     except OSError as error:
-        raise BuildError(f"{path} cannot be written: {error.strerror}") from error
+        hint = (
+            f"make its directory first: mkdir -p {shlex.quote(str(path.parent))}" if not path.parent.is_dir() else None
+        )
+        raise BuildError(f"{path} cannot be written: {error.strerror}", hint=hint) from error
     click.echo(str(path))
     option = "" if str(path) == DEFAULT_FILE else f" -f {shlex.quote(str(path))}"
     say(f"Next: change `image` and `layers`, then\n  ocibuild build{option}\n  ocibuild push{option}")
