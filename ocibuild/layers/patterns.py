@@ -102,7 +102,7 @@ def _rules(lines: Iterable[str]) -> Iterator[Rule]:
         for_directories = pattern.endswith("/")
         pattern = pattern.removesuffix("/")
         anchored = "/" in pattern
-        with suppress(re.error):  # git matches `[z-a]` with nothing
+        with suppress(re.error):  # git matches a bracket that nothing closes with nothing
             regex = _regex(pattern.removeprefix("/") if anchored else f"**/{pattern}")
             yield Rule(re.compile(regex, re.DOTALL), says, for_directories)
 
@@ -169,4 +169,6 @@ def _member(match: re.Match[str]) -> str:
     name, start, end = match.groups()
     if name:
         return _CLASSES.get(name, "")
-    return "-".join(re.escape(one[-1]) for one in (start, end) if one)
+    ends = [one[-1] for one in (start, end) if one]
+    # Of a range that runs backwards, git takes the beginning, which it has looked at before it came to the `-`.
+    return "-".join(map(re.escape, ends if ends == sorted(ends) else ends[:1]))

@@ -19,6 +19,7 @@ from ocibuild.spec.nodes import ListNode, MapNode, Node, ScalarNode
 from ocibuild.spec.source import Source, Span
 
 DEPTH_LIMIT = 50
+_TOO_DEEP, _TEN_WILL_DO = f"values are nested more than {DEPTH_LIMIT} levels deep", "no spec needs more than ten"
 # What aliases may add to a document, in characters and (at 8 a piece) values; specs of 1 MiB have no need of more.
 ALIAS_BUDGET = 1 << 20
 _VALUE_COST = 8
@@ -94,8 +95,7 @@ class _Composer:
         if self._stack and self._stack[-1].wants_key:
             raise self._refuse_key(event)
         if len(self._stack) >= DEPTH_LIMIT:
-            message = f"values are nested more than {DEPTH_LIMIT} levels deep"
-            raise self._refuse("spec-too-deep", message, self._span(event), "no spec needs more than ten")
+            raise self._refuse("spec-too-deep", _TOO_DEEP, self._span(event), _TEN_WILL_DO)
         self._stack.append(_Open(self._span(event), event.anchor, isinstance(event, yaml.MappingStartEvent)))
 
     def _end(self, event: Any) -> None:
@@ -223,6 +223,10 @@ def _syntax_error(source: Source, error: yaml.MarkedYAMLError) -> SpecError:
     if error.context_mark is not None and any(part in problem for part in _OPENED):
         mark = error.context_mark
     offset = mark.index if mark is not None else 0
+    if "nesting depth" in problem:  # newer parsers look ahead, and have a limit of their own
+        return SpecError(
+            _TOO_DEEP, (Finding("spec-too-deep", _TOO_DEEP, source.span(offset, offset + 1).place, _TEN_WILL_DO),)
+        )
     message, hint = _in_our_words(problem, source.text[offset : offset + 1])
     finding = Finding("spec-yaml-syntax", message, source.span(offset, offset + 1).place, hint)
     return SpecError(message, (finding,))

@@ -85,6 +85,8 @@ def files_of(names: list[str]) -> list[str]:
 @example([["a", "b.txt"], ["a", "a"]], ["a/", "!a/a"])
 @example([["a", "b.txt"], ["b.txt"]], ["/*", "!/a"])
 @example([["a", "a"]], ["/**", "!/a"])
+@example([["a"], ["z"]], ["[/a/[z-a]"])
+@example([["a"], ["z"]], ["[z-a]"])
 @example([["a", "a", "b.txt"], ["a", "c.log"]], ["*", "!*/", "!*.txt"])
 def test_exclude_is_gitignore(paths: list[list[str]], patterns: list[str]) -> None:
     with tempfile.TemporaryDirectory() as directory:
