@@ -55,7 +55,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Base images, and the documents of a plan over them.
     "bases": FOUNDATION | {"oci", "plan", "graph", "image"},
     "assembly": FOUNDATION | {"oci", "plan", "image", "bases"},
-    **{name: FOUNDATION | {"oci", "policy", "plan", "tagging", "graph", "schema_files", "threads", "regexes"} for name in STAR},
+    **{
+        name: FOUNDATION | {"oci", "policy", "plan", "tagging", "graph", "schema_files", "threads", "regexes"}
+        for name in STAR
+    },
     # Where all of them are joined, a verb a module; and its table of contents.
     "recipes": FOUNDATION
     | STAR
