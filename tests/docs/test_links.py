@@ -10,9 +10,6 @@ from tests.cli.program import ROOT
 from tests.docs.markdown import anchors, links
 from tests.docs.pages import EXAMPLE_PAGES, PAGES
 
-# Plots that `python -m benchmarks --report` makes, in twenty minutes: they come with the figures of a release.
-PLOTS = {"performance-cold.svg", "performance-levels.svg"}
-
 
 @pytest.mark.parametrize(
     "page", [*PAGES, *EXAMPLE_PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: str(page.relative_to(ROOT))
@@ -22,8 +19,6 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def leads_somewhere(page: Path, target: str) -> bool:
-    if target in PLOTS:
-        return True
     if "://" in target or target.startswith("mailto:"):
         return True  # the network is nothing that a test may ask
     path, _, anchor = target.partition("#")
