@@ -13,17 +13,24 @@ from ocibuild.plan import LayerPlan, Plan
 
 
 def titles_of_plans(plans: Sequence[Plan]) -> Mapping[LayerPlan, str]:
-    """`app`, or `app (linux/arm64)` for a layer that not all platforms of its image have."""
-    titles: dict[LayerPlan, str] = {}
-    for plan in plans:
-        every = [part.platform for part in plan.platforms]
-        users: dict[LayerPlan, list[Platform]] = {}
+    """`app`, or `app (linux/arm64)` for a layer that not all platforms of its image have.
+
+    Of several images, `hello:1.2.3 app`, but for a layer that more than one of them has.
+    """
+    users: dict[LayerPlan, dict[int, list[Platform]]] = {}
+    for number, plan in enumerate(plans):
         for part in plan.platforms:
             for layer in part.layers:
-                users.setdefault(layer, []).append(part.platform)
-        for layer, own in users.items():
-            titles.setdefault(layer, _title(layer.name, own, every))
-    return titles
+                users.setdefault(layer, {}).setdefault(number, []).append(part.platform)
+    return {layer: _title_among(layer.name, own, plans) for layer, own in users.items()}
+
+
+def _title_among(name: str, own: Mapping[int, list[Platform]], plans: Sequence[Plan]) -> str:
+    if len(own) > 1:
+        return name
+    ((number, platforms),) = own.items()
+    title = _title(name, platforms, [part.platform for part in plans[number].platforms])
+    return f"{_short_name(plans[number])} {title}" if len(plans) > 1 else title
 
 
 def titles_of_image(root: Node, configs: Mapping[Digest, ImageConfig]) -> Mapping[Digest, str]:
@@ -41,6 +48,12 @@ def titles_of_image(root: Node, configs: Mapping[Digest, ImageConfig]) -> Mappin
     if root.children:
         titles[root.descriptor.digest] = "index"
     return {**titles, **{digest: _title(name, own, every) for (digest, name), own in users.items()}}
+
+
+def _short_name(plan: Plan) -> str:
+    """`hello:1.2.3`: what tells the images of one build apart, for people."""
+    name = plan.image.repository.rpartition("/")[2] if plan.image else ""
+    return f"{name}:{plan.tags[0]}" if plan.tags else name
 
 
 def _title(name: str, own: Collection[Platform], every: Iterable[Platform]) -> str:

@@ -74,9 +74,9 @@ def test_layers_that_platforms_and_images_share_are_built_once(desk: Desk) -> No
     two = f"image: localhost/two\ntags: [v1]\nlayers:{common}"
     desk.build(one, two)
     assert sorted(desk.done(Stage.BUILD)) == [
-        ("app (linux/amd64)", "built"),
-        ("app (linux/arm64)", "built"),
         ("common", "built"),
+        ("one:v1 app (linux/amd64)", "built"),
+        ("one:v1 app (linux/arm64)", "built"),
     ]
     assert len({image.layers[-1].diff_id for image in read_layout(desk.path())}) == 1
 
