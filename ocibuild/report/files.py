@@ -32,6 +32,7 @@ class _Columns:
         self._first_names: dict[int, bytes] = {}
 
     def add(self, path: bytes, node: Node) -> None:
+        """A row more. What shares its entry with an earlier path is shown as a hard link to that."""
         entry = node.entry
         mode = mode_text(entry)
         if entry.kind is Kind.SYMLINK:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,13 @@ import pytest
 
 from ocibuild import api
 from tests.peers.programs import call, require
-from tests.recipes.support import Desk, open_desk
+from tests.recipes.conftest import desk, new_desk
+from tests.recipes.support import Desk
 from tests.report.devtools import Tab, chromium
 
+__all__ = ["desk", "new_desk"]
+
 HEAD = "image: registry.example/team/app\n"
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A directory, and anonymous places that do not wait."""
-    with ExitStack() as stack:
-        desk = open_desk(tmp_path)
-        stack.enter_context(desk.places)
-        yield desk
 
 
 @dataclass(frozen=True, slots=True)
