@@ -72,12 +72,13 @@ def _add_parents(members: dict[bytes, Entry], known: Mapping[bytes, Entry], crea
                         "if it is a link to a directory, put the file where the link leads",
                     )
                 break
-            child = members[path] = known.get(path) or _implied(path, created)
+            child = members[path] = parent_entry(path, known, created)
             path = path.rpartition(b"/")[0]
 
 
-def _implied(path: bytes, created: int) -> Entry:
-    return Entry(path, DIRECTORY, customary_mode(path), 0, 0, created, rank=Rank.IMPLIED)
+def parent_entry(path: bytes, known: Mapping[bytes, Entry], created: int) -> Entry:
+    """The directory at `path`, of which this layer says nothing but that something is in it."""
+    return known.get(path) or Entry(path, DIRECTORY, customary_mode(path), 0, 0, created, rank=Rank.IMPLIED)
 
 
 def _check_whiteouts(members: Mapping[bytes, Entry]) -> None:
@@ -106,19 +107,19 @@ def _link_names(members: dict[bytes, Entry]) -> list[Entry]:
         if entry.kind == HARDLINK:
             target = _target(entry, members)
             same = target._replace(path=entry.path, origin=entry.origin)
-            groups.setdefault(_inode(target), []).append(same)
+            groups.setdefault(inode(target), []).append(same)
         elif entry.links is not None or entry.path in targets:
-            groups.setdefault(_inode(entry), []).append(entry)
+            groups.setdefault(inode(entry), []).append(entry)
         else:
             single.append(entry)
     for names in groups.values():
         first, *others = sorted(names, key=_position)
         single.append(first)
-        single += (entry._replace(kind=HARDLINK, link=first.path, size=0, content=b"") for entry in others)
+        single += (entry.as_hard_link(first.path) for entry in others)
     return single
 
 
-def _inode(entry: Entry) -> object:
+def inode(entry: Entry) -> object:
     """What names of one file have in common. Copies with different attributes are different files, whatever the disk says."""
     if entry.links is None:
         return entry.path

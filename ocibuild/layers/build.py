@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,12 +11,10 @@ from functools import partial
 from ocibuild.events import Advanced, Emit, Finished, Stage, Started
 from ocibuild.layers.archive_layer import keep_archive
 from ocibuild.layers.archive_source import find_archive
-from ocibuild.layers.arrange import arrange
-from ocibuild.layers.entries import Entry, total_size
+from ocibuild.layers.members import Members, layer_members
 from ocibuild.layers.memory import LayerRecord, Recollection, SegmentPacker, recollect, remember
 from ocibuild.layers.pipeline import Crew, WrittenBlob, hash_stream, write_blob
 from ocibuild.layers.segments import segments
-from ocibuild.layers.sources import directory_entry, layer_entries
 from ocibuild.layers.survey import Fingerprint, fingerprint, survey_layer
 from ocibuild.oci.blobs import BlobStore, BuildCache
 from ocibuild.oci.descriptor import Descriptor
@@ -79,9 +77,8 @@ def _files(plan: FilesLayer, workshop: Workshop) -> BuiltLayer:
     past = recollect(plan, cache) if cache is not None else Recollection()
     if past.exact is not None and (unchanged := _unchanged(plan, take_mark(), past, workshop)) is not None:
         return unchanged
-    known = {entry.path: entry for entry in (directory_entry(item, plan) for item in plan.known_directories)}
-    members = arrange(layer_entries(plan, surveys), known, plan.created)
-    with _task(plan, total_size(members), workshop) as task:
+    members = layer_members(plan, surveys)
+    with _task(plan, members.size, workshop) as task:
         if past.last is None and (taken := _published(plan, members, workshop)) is not None:
             workshop.emit(Finished(task, "published", taken.descriptor.size))
             return taken
@@ -111,19 +108,17 @@ def _unchanged(plan: FilesLayer, mark: Fingerprint, past: Recollection, workshop
     return BuiltLayer(plan.name, record.descriptor, record.diff_id)
 
 
-def _published(plan: FilesLayer, members: Sequence[Entry], workshop: Workshop) -> BuiltLayer | None:
+def _published(plan: FilesLayer, members: Members, workshop: Workshop) -> BuiltLayer | None:
     """The layer as an earlier image has it, packed in the wanted way but perhaps by an older compressor."""
     wanted = layer_type(Format.OCI, plan.compressor.compression)
     offered = {diff_id: layer for diff_id, layer in workshop.published.items() if layer.media_type == wanted}
     if not offered:
         return None
-    diff_id = hash_stream(segments(members), workshop.crew)
+    diff_id = hash_stream(segments(members.each()), workshop.crew)
     return BuiltLayer(plan.name, offered[diff_id], diff_id) if diff_id in offered else None
 
 
-def _packed(
-    plan: FilesLayer, members: Sequence[Entry], past: Recollection, workshop: Workshop, task: str
-) -> WrittenBlob:
+def _packed(plan: FilesLayer, members: Members, past: Recollection, workshop: Workshop, task: str) -> WrittenBlob:
     """The layer from its sources; segments that the last build packed too are taken over."""
     compressor, cache = plan.compressor, workshop.cache
     last = past.last if past.last is not None and past.last.compressor == compressor.fingerprint else None
@@ -131,7 +126,7 @@ def _packed(
         blob = stack.enter_context(cache.packed_blob(last.descriptor.digest)) if cache and last else None
         packer = SegmentPacker(compressor, keys=cache is not None, known=last.stretches if last else None, blob=blob)
         return write_blob(
-            segments(members),
+            segments(members.each()),
             packer,
             workshop.store,
             workshop.crew,

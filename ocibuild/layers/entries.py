@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from ocibuild.errors import SourceError, quoted
-from ocibuild.oci.tar_format import WHITEOUT_PREFIX, Xattrs, printable
+from ocibuild.oci.tar_format import HARDLINK, WHITEOUT_PREFIX, Xattrs, printable
 from ocibuild.plan import Origin
 
 
@@ -65,6 +65,10 @@ class Entry(NamedTuple):
     @property
     def is_whiteout(self) -> bool:
         return WHITEOUT_PREFIX in self.path and is_whiteout_name(self.path.rpartition(b"/")[2])
+
+    def as_hard_link(self, first: bytes) -> Entry:
+        """The same entry where the file at `first` has its content already."""
+        return self._replace(kind=HARDLINK, link=first, size=0, content=b"")
 
 
 def is_whiteout_name(name: bytes) -> bool:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ocibuild.layers.segments import Segment
 from ocibuild.layers.survey import layer_identity
 from ocibuild.oci.blobs import BuildCache, PackedBlob
 from ocibuild.oci.compression import Buffer, Compressor, checksum
@@ -148,9 +147,9 @@ class SegmentPacker:
         self.compresses = compressor.compression is not Compression.NONE
         self.keys = keys and self.compresses
 
-    def __call__(self, segment: Segment) -> PackedSegment:
-        """Read and pack a segment. SourceError if a file is not any more what the walk saw."""
-        plain = segment.load()
+    def __call__(self, load: Callable[[], Buffer]) -> PackedSegment:
+        """Pack the segment that `load` gives. It raises SourceError if a file is not any more what the walk saw."""
+        plain = load()
         if not self.keys:
             return PackedSegment(plain, self._compressor.pack(plain))
         key = hashlib.sha256(plain).digest()

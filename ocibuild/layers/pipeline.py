@@ -1,23 +1,25 @@
 """Segments -> a blob and its two digests: packed on all cores, written and hashed in order, at bounded memory.
 
-One crew of threads serves all layers of a build. Reading, packing, hashing and writing release the interpreter's lock.
+One crew of threads serves all layers of a build. A layer has two threads besides: one plans and reads its segments, which is
+nearly all that needs the interpreter's lock; one takes what was packed, hashes it and writes it. Packing, hashing and writing
+give the lock away for long at a time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from queue import SimpleQueue
 from types import TracebackType
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from ocibuild.layers.memory import SegmentPacker, Stretch
-from ocibuild.layers.segments import Segment
+from ocibuild.layers.segments import Segment, read_ahead
 from ocibuild.oci.blobs import BlobStore
 from ocibuild.oci.digest import Digest
 
@@ -58,34 +60,70 @@ class Crew:
         return self._threads.submit(task)
 
     def in_order(self, tasks: Iterable[Callable[[], Result]]) -> Generator[Result, None, None]:
-        """The results of `tasks` in their order, some of them computed ahead by the crew.
+        """The results of `tasks` in their order, some of them computed ahead by the crew; tasks are drawn by a thread of its own.
 
-        Several threads may call this at once. Each waits for a free slot only while it has nothing to hand out itself, so
-        that layers which share the crew cannot starve each other.
+        Several threads may call this at once: whoever waits for a slot holds up no result, so that layers which share the
+        crew cannot starve each other.
         """
-        pending: deque[Future[Result]] = deque()
+        lane = _Lane(tasks, self._slots, lambda task: self._threads.submit(self._unless_stopped, task))
+        drawing = threading.Thread(target=lane.draw, name="draw")
+        drawing.start()
         try:
-            for task in tasks:
-                while not self._slots.acquire(blocking=not pending):
-                    yield from self._oldest(pending)
-                pending.append(self._threads.submit(self._unless_stopped, task))
-            while pending:
-                yield from self._oldest(pending)
+            yield from lane.results()
         finally:
-            for future in pending:
-                future.cancel()
-                self._slots.release()
+            lane.close()
+            drawing.join()
 
     def _unless_stopped(self, task: Callable[[], Result]) -> Result:
         self.check()
         return task()
 
-    def _oldest(self, pending: deque[Future[Result]]) -> Iterator[Result]:
-        result = pending[0].result()
-        try:
-            yield result
-        finally:
-            pending.popleft()
+
+class _Lane(Generic[Result]):
+    """Tasks on their way: one thread draws them and sends them off, another takes their results. Each holds a slot from
+    before it is drawn, since what a task stands for may be in memory by then, until its result was used."""
+
+    def __init__(
+        self,
+        tasks: Iterable[Callable[[], Result]],
+        slots: threading.Semaphore,
+        send: Callable[[Callable[[], Result]], Future[Result]],
+    ) -> None:
+        self._tasks, self._slots, self._send = iter(tasks), slots, send
+        self._sent: SimpleQueue[Future[Result] | None] = SimpleQueue()  # None: there are no more
+        self._is_open = True
+
+    def draw(self) -> None:
+        """Send every task off. An error in drawing one is its result, and the last."""
+        while self._is_open:
+            self._slots.acquire()
+            sent: Future[Result]
+            try:
+                sent = self._send(next(self._tasks))
+            except StopIteration:
+                self._slots.release()
+                break
+            except BaseException as error:  # noqa: BLE001 - raised again by who takes the result
+                sent = Future()
+                sent.set_exception(error)
+                self._is_open = False
+            self._sent.put(sent)
+        self._sent.put(None)
+
+    def results(self) -> Iterator[Result]:
+        """What comes of the tasks, in their order."""
+        while (sent := self._sent.get()) is not None:
+            try:
+                yield sent.result()
+            finally:
+                self._slots.release()
+        self._sent.put(None)  # for `close`
+
+    def close(self) -> None:
+        """Call back what is on its way. After this nothing is drawn any more."""
+        self._is_open = False
+        while (sent := self._sent.get()) is not None:
+            sent.cancel()
             self._slots.release()
 
 
@@ -109,7 +147,7 @@ def write_blob(
     """Pack the tar stream into a new blob of `store`. `advance` is told the unpacked bytes of each segment."""
     plain, packed, size = hashlib.sha256(), hashlib.sha256(), 0
     stretches: dict[bytes, Stretch] = {}
-    work = (partial(pack, segment) for segment in segments)
+    work = (partial(pack, plain) for plain in read_ahead(segments))
     with store.writer() as writer, closing(crew.in_order(work)) as results:
         for result in results:
             plain.update(result.plain)
@@ -129,7 +167,7 @@ def write_blob(
 def hash_stream(segments: Iterable[Segment], crew: Crew) -> Digest:
     """The diff_id of the tar stream, without packing it."""
     hasher = hashlib.sha256()
-    with closing(crew.in_order(segment.load for segment in segments)) as results:
+    with closing(crew.in_order(read_ahead(segments))) as results:
         for plain in results:
             hasher.update(plain)
     return Digest("sha256", hasher.hexdigest())

@@ -9,7 +9,9 @@ fixed size alone would move all that follow it).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from threading import Lock
 from typing import NamedTuple
 
@@ -24,8 +26,9 @@ SEGMENT_SIZE = 1 << 20  # of the pieces of a large file
 _LEAST, _MOST, _CUT_DISTANCE = 768 << 10, 2 << 20, 512 << 10
 # Small files are many short system calls, and each gives the interpreter's lock away. Threads that read at the same time take it
 # from one another, which costs more than the reading: a fifth of the CPU time and of the wall time of 57,000 files on two cores,
-# more on more. So there is one reader at a time, unless the disk lets the others wait.
-_READING, _PATIENCE = Lock(), 0.05
+# more on more. So there is one reader at a time, the thread that plans the segments of a layer. But a disk that lets it wait
+# serves several faster: where a segment takes `_SLOW` seconds, the next ones are read by those who pack them.
+_READING, _PATIENCE, _SLOW, _LEFT_UNREAD = Lock(), 0.05, 0.02, 16
 
 
 class FilePart(NamedTuple):
@@ -44,14 +47,6 @@ class Segment(NamedTuple):
 
     def load(self) -> bytearray:
         """The bytes of the stretch. SourceError if a file is not any more what the walk saw."""
-        is_my_turn = _READING.acquire(timeout=_PATIENCE)
-        try:
-            return self._read()
-        finally:
-            if is_my_turn:
-                _READING.release()
-
-    def _read(self) -> bytearray:
         buffer = bytearray(self.size)
         view = memoryview(buffer)
         for offset, part in self.parts:
@@ -60,6 +55,39 @@ class Segment(NamedTuple):
             elif part.length:
                 read_into(view[offset : offset + part.length], part.content, part.offset)
         return buffer
+
+
+def read_ahead(segments: Iterable[Segment], slow: float = _SLOW) -> Iterator[Callable[[], bytearray]]:
+    """What gives the bytes of each segment: it was read already, or on a slow disk will be when it is called.
+
+    Raises what `Segment.load` does, and so may what it gives.
+    """
+    unread = 0
+    for segment in segments:
+        if unread:
+            unread -= 1
+            yield segment.load
+            continue
+        plain, seconds = _load_in_turn(segment)
+        if seconds > slow:
+            unread = _LEFT_UNREAD
+        yield partial(_as_it_is, plain)
+        del plain  # it is in memory as long as the caller wants it, and no longer
+
+
+def _load_in_turn(segment: Segment) -> tuple[bytearray, float]:
+    """The bytes, and how long reading them took."""
+    is_my_turn = _READING.acquire(timeout=_PATIENCE)
+    try:
+        began = time.monotonic()
+        return segment.load(), time.monotonic() - began
+    finally:
+        if is_my_turn:
+            _READING.release()
+
+
+def _as_it_is(plain: bytearray) -> bytearray:
+    return plain
 
 
 def segments(members: Iterable[Entry]) -> Iterator[Segment]:

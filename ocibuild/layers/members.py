@@ -1,0 +1,65 @@
+"""A plan and what the disk says of it -> the members of the layer, in their order.
+
+Most layers are one copied tree. There nothing can happen of what `arrange` settles between items, so that its members are made
+one after the other: packing begins when the walk is over, and tens of thousands of entries are never in memory at once.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import NamedTuple
+
+from ocibuild.layers.arrange import arrange, inode, parent_entry
+from ocibuild.layers.entries import Entry, image_path, total_size
+from ocibuild.layers.sources import directory_entry, layer_entries
+from ocibuild.layers.survey import Looked, Survey
+from ocibuild.oci.tar_format import DIRECTORY
+from ocibuild.plan import Copy, FilesLayer
+
+_PATH = attrgetter("path")
+
+
+class Members(NamedTuple):
+    """The members of a layer, as often as they are wanted, and the bytes of content that they have on disk."""
+
+    each: Callable[[], Iterator[Entry]]
+    size: int
+
+
+def layer_members(layer: FilesLayer, surveys: Sequence[Survey]) -> Members:
+    """The members of `layer`. SourceError, here or from them, for what cannot become part of an image."""
+    known = {entry.path: entry for entry in (directory_entry(item, layer) for item in layer.known_directories)}
+    tree = _lone_tree(layer, surveys)
+    if tree is None:
+        arranged = arrange(layer_entries(layer, surveys), known, layer.created)
+        return Members(lambda: iter(arranged), total_size(arranged))
+    return Members(
+        lambda: _tree_members(layer, tree, known),
+        sum(found.size for found in tree.found if stat.S_ISREG(found.mode)),
+    )
+
+
+def _lone_tree(layer: FilesLayer, surveys: Sequence[Survey]) -> Looked | None:
+    """The tree in the order of its paths, if it is all that `layer` is made of, with all directories on the way to its files."""
+    match layer.items, surveys:
+        case (Copy(include=()),), (Looked(source, found),) if source.is_directory:
+            return Looked(source, sorted(found, key=_PATH))
+    return None
+
+
+def _tree_members(layer: FilesLayer, tree: Looked, known: Mapping[bytes, Entry]) -> Iterator[Entry]:
+    (item,) = layer.items
+    assert isinstance(item, Copy)
+    above = image_path(item.to, item.origin).split(b"/")[:-1]
+    for depth in range(1, len(above) + 1):
+        yield parent_entry(b"/".join(above[:depth]), known, layer.created)
+    first_names: dict[object, bytes] = {}
+    for entry in layer_entries(layer, [tree]):
+        if entry.kind == DIRECTORY and entry.path in known:
+            yield known[entry.path]._replace(rank=entry.rank)
+        elif entry.links is not None and (first := first_names.setdefault(inode(entry), entry.path)) != entry.path:
+            yield entry.as_hard_link(first)
+        else:
+            yield entry

@@ -1,0 +1,110 @@
+"""A layer that is one copied tree takes a shorter way, to the same members; a slow disk changes who reads them, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ocibuild.errors import SourceError
+from ocibuild.layers.arrange import arrange
+from ocibuild.layers.members import layer_members
+from ocibuild.layers.segments import read_ahead, segments
+from ocibuild.layers.sources import directory_entry, layer_entries
+from ocibuild.layers.survey import survey_layer
+from ocibuild.oci.tar_format import FILE, HARDLINK
+from ocibuild.plan import Attributes, Copy, Directory, FilesLayer, Symlink
+from tests.layers.building import KEEP_ALL, files_layer, write_tree
+
+# Names around the slash in the order of bytes, so that a directory's content is not what follows it in a listing.
+NAMES = st.sampled_from(["a", "a-", "a.b", "a0", "b", "a b", "ä", "\udcff"])
+PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
+TARGETS = st.sampled_from(["/", "/a", "/srv/www/a"])
+
+
+def make(root: Path, files: list[str], links: list[tuple[int, str]]) -> None:
+    """Files at those of `files` that can be, with further names for some of them."""
+    made: list[Path] = []
+    for name in files:
+        path = root / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(os.fsencode(name))
+        except OSError:  # another is where a directory would have to be, or the other way round
+            continue
+        made.append(path)
+    for number, name in links:
+        path = root / name
+        if made and path.parent.is_dir() and not path.exists():
+            os.link(made[number % len(made)], path)
+
+
+def arranged(layer: FilesLayer) -> object:
+    known = {entry.path: entry for entry in (directory_entry(item, layer) for item in layer.known_directories)}
+    return arrange(layer_entries(layer, survey_layer(layer)), known, layer.created)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    files=st.lists(PATHS, max_size=12),
+    links=st.lists(st.tuples(st.integers(0, 11), PATHS), max_size=4),
+    to=TARGETS,
+    exclude=st.sampled_from([(), ("b",), ("a/*", "!a/b")]),
+    attributes=st.sampled_from([Attributes(), KEEP_ALL]),
+    known=st.sampled_from([(), ("/srv",), ("/a", "/srv/www/a"), ("/srv/www/a/b", "/b")]),
+)
+def test_the_members_of_a_lone_tree_are_those_that_arranging_gives(
+    files: list[str],
+    links: list[tuple[int, str]],
+    to: str,
+    exclude: tuple[str, ...],
+    attributes: Attributes,
+    known: tuple[str, ...],
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        context = Path(directory)
+        (context / "tree").mkdir()
+        make(context / "tree", files, links)
+        owned = tuple(Directory(path, Attributes(dir_mode=0o700)) for path in known)
+        layer = files_layer(context, Copy("tree", to, exclude=exclude, attributes=attributes), known_directories=owned)
+        members = layer_members(layer, survey_layer(layer))
+        assert list(members.each()) == arranged(layer)
+        assert list(members.each()) == arranged(layer)  # and again
+        assert sum(entry.size for entry in members.each()) <= members.size
+
+
+def test_what_two_items_bring_is_arranged(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"tree/b": "x"})
+    layer = files_layer(tmp_path, Copy("tree", "/app"), Symlink("b", "/app/a"))
+    paths = [entry.path for entry in layer_members(layer, survey_layer(layer)).each()]
+    assert paths == [b"app", b"app/a", b"app/b"]
+
+
+def test_hard_links_within_a_lone_tree(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"tree/a": "x"})
+    os.link(tmp_path / "tree/a", tmp_path / "tree/b")
+    layer = files_layer(tmp_path, Copy("tree", "/"))
+    first, second = layer_members(layer, survey_layer(layer)).each()
+    assert (first.kind, second.kind, second.link) == (FILE, HARDLINK, b"a")
+
+
+def test_on_a_slow_disk_those_who_pack_read_too(tmp_path: Path) -> None:
+    write_tree(tmp_path, {f"tree/{number:02}": bytes([number]) * (1 << 20) for number in range(40)})
+    layer = files_layer(tmp_path, Copy("tree", "/"))
+    pieces = list(segments(layer_members(layer, survey_layer(layer)).each()))
+    expected = [piece.load() for piece in pieces]
+    for slow in (60.0, -1.0):  # every disk is fast, none is
+        (tmp_path / "tree/39").write_bytes(bytes([39]) * (1 << 20))
+        pieces = list(segments(layer_members(layer, survey_layer(layer)).each()))
+        loads = list(read_ahead(pieces, slow))
+        (tmp_path / "tree/39").unlink()
+        assert [load() for load in loads[:-2]] == expected[:-2]
+        if slow < 0:
+            with pytest.raises(SourceError, match="tree/39"):
+                loads[-2]()
+        else:
+            assert loads[-2]() == expected[-2]
