@@ -79,6 +79,7 @@ FENCES: dict[str, set[str]] = {
     "jinja2": {"spec"},
     "httpx": {"registry"},
     **{name: {"oci.compression"} for name in ("gzip", "bz2", "lzma", "deflate", "zstandard")},
+    "blake3": {"oci.digest"},
     # `oci.tar_format` takes Adler-32 from it, the fastest sum of bytes there is, and compresses nothing.
     "zlib": {"oci.compression", "oci.tar_format"},
 }

@@ -17,12 +17,12 @@ from ocibuild.layers.survey import layer_identity
 from ocibuild.oci.blobs import BuildCache, PackedBlob
 from ocibuild.oci.compression import Buffer, Compressor, checksum
 from ocibuild.oci.descriptor import Descriptor, descriptor_from_json
-from ocibuild.oci.digest import Digest, parse_digest
+from ocibuild.oci.digest import Digest, fast_hash, parse_digest
 from ocibuild.oci.fields import text_in
 from ocibuild.oci.media_type import Compression
 from ocibuild.plan import FilesLayer
 
-_FORMAT = 1
+_FORMAT = 2
 _ROW = struct.Struct(">32sQII")  # hash of the plain segment; offset, length and checksum of the packed one
 
 
@@ -152,7 +152,7 @@ class SegmentPacker:
         plain = load()
         if not self.keys:
             return PackedSegment(plain, self._compressor.pack(plain))
-        key = hashlib.sha256(plain).digest()
+        key = fast_hash(plain)
         packed = self._known_bytes(key) or self._compressor.pack(plain)
         return PackedSegment(plain, packed, key, checksum(packed))
 

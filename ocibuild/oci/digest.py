@@ -75,6 +75,13 @@ def sha256(data: bytes | bytearray | memoryview) -> Digest:
     return Digest("sha256", hashlib.sha256(data).hexdigest())
 
 
+def fast_hash(data: bytes | bytearray | memoryview) -> bytes:
+    """The BLAKE3 hash of `data`, 32 bytes: as hard to forge as SHA-256, in a fifth of the time. For what stays on this machine."""
+    import blake3
+
+    return blake3.blake3(data).digest()
+
+
 def verify_bytes(data: bytes, digest: Digest, size: int, *, subject: str) -> bytes:
     """`data`, if it has exactly `size` bytes and hashes to `digest`; IntegrityError naming `subject` if not."""
     return b"".join(verified([data], digest, size, subject=subject))
