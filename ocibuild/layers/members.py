@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import attrgetter
 from typing import NamedTuple
 
 from ocibuild.layers.arrange import arrange, inode, parent_entry
@@ -17,8 +16,6 @@ from ocibuild.layers.sources import directory_entry, layer_entries
 from ocibuild.layers.survey import Looked, Survey
 from ocibuild.oci.tar_format import DIRECTORY
 from ocibuild.plan import Copy, FilesLayer
-
-_PATH = attrgetter("path")
 
 
 class Members(NamedTuple):
@@ -42,10 +39,10 @@ def layer_members(layer: FilesLayer, surveys: Sequence[Survey]) -> Members:
 
 
 def _lone_tree(layer: FilesLayer, surveys: Sequence[Survey]) -> Looked | None:
-    """The tree in the order of its paths, if it is all that `layer` is made of, with all directories on the way to its files."""
+    """The tree that is all that `layer` is made of, if it has all directories on the way to its files; `walk` has its order."""
     match layer.items, surveys:
-        case (Copy(include=()),), (Looked(source, found),) if source.is_directory:
-            return Looked(source, sorted(found, key=_PATH))
+        case (Copy(include=()),), (Looked() as tree,) if tree.source.is_directory:
+            return tree
     return None
 
 

@@ -28,7 +28,7 @@ _LEAST, _MOST, _CUT_DISTANCE = 768 << 10, 2 << 20, 512 << 10
 # from one another, which costs more than the reading: a fifth of the CPU time and of the wall time of 57,000 files on two cores,
 # more on more. So there is one reader at a time, the thread that plans the segments of a layer. But a disk that lets it wait
 # serves several faster: where a segment takes `_SLOW` seconds, the next ones are read by those who pack them.
-_READING, _PATIENCE, _SLOW, _LEFT_UNREAD = Lock(), 0.05, 0.02, 16
+_READING, _PATIENCE, _SLOW, _LEFT_UNREAD = Lock(), 0.05, 0.05, 8
 
 
 class FilePart(NamedTuple):
