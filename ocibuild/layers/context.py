@@ -218,8 +218,7 @@ def read_into(view: memoryview, content: FileContent, offset: int) -> None:
     try:
         handle = os.open(content.path, _FILE_FLAGS)
         try:
-            while view:
-                count = os.preadv(handle, (view,), offset)
+            while (count := os.preadv(handle, (view,), offset)) < len(view):
                 if count == 0:
                     raise _changed(content, "it became shorter")
                 view, offset = view[count:], offset + count
@@ -233,9 +232,10 @@ def read_into(view: memoryview, content: FileContent, offset: int) -> None:
 def check_unchanged(handle: int, content: FileContent) -> None:
     """SourceError unless the open file is the one in `content`, with the same size and time of change."""
     facts = os.fstat(handle)
-    if facts.st_ino != content.inode or facts.st_dev != content.device:
+    _, device, inode, size, mtime_ns = content
+    if facts.st_ino != inode or facts.st_dev != device:
         raise _changed(content, "another file has taken its place")
-    if facts.st_size != content.size or facts.st_mtime_ns != content.mtime_ns:
+    if facts.st_size != size or facts.st_mtime_ns != mtime_ns:
         raise _changed(content, "its content was written to")
 
 

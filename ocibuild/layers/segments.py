@@ -32,28 +32,29 @@ _READING, _PATIENCE, _SLOW, _LEFT_UNREAD = Lock(), 0.05, 0.05, 8
 
 
 class FilePart(NamedTuple):
-    """`length` bytes of a file from `offset` on, to be read when the segment is."""
+    """`length` bytes of a file from `offset` on, to be read when the segment is, and where in it they go."""
 
+    position: int
     content: FileContent
     offset: int
     length: int
 
 
 class Segment(NamedTuple):
-    """A stretch of the tar stream: parts at their offsets, zeros in between and up to `size`."""
+    """A stretch of the tar stream: bytes at their positions, parts of files, zeros in between and up to `size`."""
 
     size: int
-    parts: tuple[tuple[int, bytes | FilePart], ...]
+    blocks: tuple[tuple[int, bytes], ...]
+    files: tuple[FilePart, ...]
 
     def load(self) -> bytearray:
         """The bytes of the stretch. SourceError if a file is not any more what the walk saw."""
         buffer = bytearray(self.size)
         view = memoryview(buffer)
-        for offset, part in self.parts:
-            if isinstance(part, bytes):
-                view[offset : offset + len(part)] = part
-            elif part.length:
-                read_into(view[offset : offset + part.length], part.content, part.offset)
+        for position, block in self.blocks:
+            view[position : position + len(block)] = block
+        for position, content, offset, length in self.files:
+            read_into(view[position : position + length], content, offset)
         return buffer
 
 
@@ -95,17 +96,17 @@ def segments(members: Iterable[Entry]) -> Iterator[Segment]:
     cutter = _Cutter()
     archives = _ArchiveContents()
     for member in members:
-        block = header(member)
-        if isinstance(member.content, FileContent) and 0 < member.size < SEGMENT_SIZE:  # nearly all of most layers
-            cutter.add_small(block, member.content, member.size)
+        block, size = header(member), member.size
+        if isinstance(member.content, FileContent) and size < SEGMENT_SIZE:  # nearly all of most layers
+            cutter.add_small(block, member.content, size)
         else:
             cutter.add(block)
-            for piece in _pieces(member.content, member.size, archives):
-                cutter.add_content(piece)
+            for piece in _pieces(member.content, size, archives):
+                cutter.add_piece(piece)
                 if cutter.position_in_file % SEGMENT_SIZE == 0:
                     yield cutter.cut()
-            cutter.pad(padding(member.size))
-        if cutter.size >= _LEAST and (cutter.size >= _MOST or _is_cut(member.path, len(block) + member.size)):
+            cutter.pad(padding(size))
+        if cutter.size >= _LEAST and (cutter.size >= _MOST or _is_cut(member.path, len(block) + size)):
             yield cutter.cut()
     cutter.add(END_OF_ARCHIVE)
     yield cutter.cut()
@@ -117,23 +118,31 @@ class _Cutter:
     def __init__(self) -> None:
         self.size = 0
         self.position_in_file = 0
-        self._parts: list[tuple[int, bytes | FilePart]] = []
+        self._blocks: list[tuple[int, bytes]] = []
+        self._files: list[FilePart] = []
 
     def add(self, block: bytes) -> None:
         """Append header bytes; content that follows is that of a new file."""
-        self._parts.append((self.size, block))
+        self._blocks.append((self.size, block))
         self.size += len(block)
         self.position_in_file = 0
 
     def add_small(self, block: bytes, content: FileContent, size: int) -> None:
         """Append a file that is smaller than a segment, as a whole."""
         start = self.size + len(block)
-        self._parts += ((self.size, block), (start, FilePart(content, 0, size)))
+        self._blocks.append((self.size, block))
+        if size:
+            self._files.append(FilePart(start, content, 0, size))
         self.size = start + size + padding(size)
 
-    def add_content(self, piece: bytes | FilePart) -> None:
-        length = len(piece) if isinstance(piece, bytes) else piece.length
-        self._parts.append((self.size, piece))
+    def add_piece(self, piece: bytes | FilePart) -> None:
+        """Append a piece of a file's content; its position is yet to be said."""
+        if isinstance(piece, bytes):
+            self._blocks.append((self.size, piece))
+            length = len(piece)
+        else:
+            self._files.append(piece._replace(position=self.size))
+            length = piece.length
         self.size += length
         self.position_in_file += length
 
@@ -141,8 +150,8 @@ class _Cutter:
         self.size += size
 
     def cut(self) -> Segment:
-        segment = Segment(self.size, tuple(self._parts))
-        self.size, self._parts = 0, []
+        segment = Segment(self.size, tuple(self._blocks), tuple(self._files))
+        self.size, self._blocks, self._files = 0, [], []
         return segment
 
 
@@ -158,7 +167,7 @@ def _pieces(content: Content, size: int, archives: _ArchiveContents) -> Iterator
         return
     if isinstance(content, FileContent):
         for offset in range(0, size, SEGMENT_SIZE):
-            yield FilePart(content, offset, min(SEGMENT_SIZE, size - offset))
+            yield FilePart(0, content, offset, min(SEGMENT_SIZE, size - offset))
     elif isinstance(content, bytes):
         for offset in range(0, size, SEGMENT_SIZE):
             yield content[offset : offset + SEGMENT_SIZE]

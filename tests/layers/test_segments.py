@@ -30,7 +30,7 @@ def file(number: int, size: int) -> Entry:
 
 def shape(segment: Segment) -> object:
     """What decides the bytes of a segment."""
-    return segment.size, segment.parts
+    return segment.size, segment.blocks, segment.files
 
 
 SIZES = st.one_of(
@@ -51,9 +51,9 @@ def test_segments_are_the_whole_stream_in_bounded_pieces(sizes: list[int]) -> No
     assert len(found) <= 1 + expected // (768 << 10)
     position = 0
     for segment in found:
-        for offset, part in segment.parts:
-            length = len(part) if isinstance(part, bytes) else part.length
-            assert 0 <= offset <= offset + length <= segment.size
+        stretches = [(start, start + len(block)) for start, block in segment.blocks]
+        stretches += [(part.position, part.position + part.length) for part in segment.files]
+        assert all(0 <= start <= end <= segment.size for start, end in stretches)
         position += segment.size
 
 
