@@ -12,7 +12,7 @@ from benchmarks import corpora, peers
 from benchmarks.builds import GZIP_1, ZSTD_3, Compression, build, cold_build, corpus_spec, write_spec
 from benchmarks.corpora import Corpus
 from benchmarks.goals import Goal, size, wall
-from benchmarks.measuring import OWN_SECONDS, Command, Contender
+from benchmarks.measuring import OWN_SECONDS, Command, Contender, before_each
 from benchmarks.scenario import Setting
 
 FLOOR = Path(__file__).with_name("floor.py")
@@ -22,10 +22,9 @@ GZIP_PEERS = ("umoci insert", "buildah", "tar | gzip", "tar | pigz")
 def cold(corpus: Callable[[], Corpus], setting: Setting) -> list[Contender]:
     """Everybody packs the whole tree, with nothing to go by."""
     tree = corpus()
-    corpora.warm(tree)
     floor = _Floor(tree, setting)
     slow = 0 if setting.quick else 1
-    return [
+    contenders = [
         cold_build("ocibuild gzip", corpus_spec(tree)),
         *peers.umoci(tree),
         cold_build("ocibuild gzip 1", corpus_spec(tree, GZIP_1)),
@@ -35,10 +34,9 @@ def cold(corpus: Callable[[], Corpus], setting: Setting) -> list[Contender]:
         *peers.tar_through(tree, "gzip", rounds=slow),
         *peers.tar_through(tree, "gzip", "-1", rounds=max(slow, 1)),
         *peers.buildah(tree, rounds=slow),
-        floor.contender("gzip", floor.default_level),
-        floor.contender("gzip", 1),
-        floor.contender("zstd", 3),
     ]
+    floors = [floor.contender("gzip", floor.default_level), floor.contender("gzip", 1), floor.contender("zstd", 3)]
+    return [*before_each(contenders, lambda: corpora.warm(tree.path)), *floors]
 
 
 def cold_goals(limit: float) -> list[Goal]:
@@ -57,7 +55,6 @@ def cold_goals(limit: float) -> list[Goal]:
 def levels(corpus: Callable[[], Corpus], setting: Setting) -> list[Contender]:
     """Size against time: what the default level is chosen by."""
     tree = corpus()
-    corpora.warm(tree)
     gzip, zstd = ((1, 4, 6), (3,)) if setting.quick else (range(1, 10), (1, 3, 6, 9))
     chosen = [("gzip", level) for level in gzip] + [("zstd", level) for level in zstd]
 
@@ -65,7 +62,8 @@ def levels(corpus: Callable[[], Corpus], setting: Setting) -> list[Contender]:
         compression: Compression = {"type": kind, "level": level}
         return cold_build(f"ocibuild {kind} {level}", corpus_spec(tree, compression))
 
-    return [*peers.umoci(tree), *(contender(kind, level) for kind, level in chosen)]
+    contenders = [*peers.umoci(tree), *(contender(kind, level) for kind, level in chosen)]
+    return before_each(contenders, lambda: corpora.warm(tree.path))
 
 
 class _Floor:

@@ -58,9 +58,9 @@ def small_files(count: int) -> Corpus:
     return _corpus(f"{count} files", made_once(f"files-{count}", "1", partial(_make_small_files, count)))
 
 
-def warm(corpus: Corpus) -> None:
-    """Read all of it, so that nobody's first run pays for the disk."""
-    for directory, _, names in os.walk(corpus.path):
+def warm(tree: Path) -> None:
+    """Read all of it, so that nobody pays for the disk."""
+    for directory, _, names in os.walk(tree):
         for name in names:
             with open(os.path.join(directory, name), "rb", buffering=0) as file:
                 while file.read(1 << 20):

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 STOPWATCH = Path(__file__).with_name("stopwatch.py")
@@ -78,6 +79,17 @@ class Result:
     @property
     def output_bytes(self) -> int | None:
         return self.runs[-1].output_bytes
+
+
+def before_each(contenders: Iterable[Contender], action: Callable[[], None]) -> list[Contender]:
+    """The contenders, with `action` as the last of the preparations of every run."""
+
+    def prepared(contender: Contender, directory: Path) -> Command:
+        command = contender.prepare(directory)
+        action()
+        return command
+
+    return [replace(contender, prepare=partial(prepared, contender)) for contender in contenders]
 
 
 Results = Mapping[str, Result]

@@ -20,7 +20,7 @@ from benchmarks.builds import (
 )
 from benchmarks.cold import cold, cold_goals, levels
 from benchmarks.goals import linear, seconds, wall
-from benchmarks.measuring import Contender
+from benchmarks.measuring import Contender, before_each
 from benchmarks.registries import Registries, push_contenders, registries, taking_over_contenders
 from benchmarks.scenario import Scenario, Setting
 
@@ -38,27 +38,28 @@ def one_changed(setting: Setting) -> list[Contender]:
         with edited.open("a") as file:
             file.write("# edited\n")
 
-    return [cold_build("ocibuild, cold", spec), warm_build("ocibuild, one file changed", spec, edit)]
+    contenders = [cold_build("ocibuild, cold", spec), warm_build("ocibuild, one file changed", spec, edit)]
+    return before_each(contenders, lambda: corpora.warm(tree))
 
 
 def unchanged(setting: Setting) -> list[Contender]:
     """Nothing is edited after a build; `find` looks at every file, and does nothing else."""
     tree = corpora.javascript()
-    corpora.warm(tree)
     spec = corpus_spec(tree)
     done = setting.directory("done")
     build(spec, done)
-    return [
+    contenders = [
         Contender("ocibuild, nothing changed", lambda _: build_command(spec, done)),
         Contender("find", lambda _: ("find", tree.path, "-size", "-0")),
     ]
+    return before_each(contenders, lambda: corpora.warm(tree.path))
 
 
 def published(setting: Setting) -> list[Contender]:
     """The image was built elsewhere and is in a registry; here is nothing of it. A small layer has changed."""
     tree = corpora.site_packages()
-    corpora.warm(tree)
-    return taking_over_contenders(tree, _registries(setting))
+    contenders = taking_over_contenders(tree, _registries(setting))
+    return before_each(contenders, lambda: corpora.warm(tree.path))
 
 
 def push(setting: Setting) -> list[Contender]:
