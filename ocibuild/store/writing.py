@@ -1,7 +1,8 @@
 """The only way that files get to a final path: written beside it as `ocibuild-*.tmp`, synced to the disk, then renamed.
 
 So a path holds the whole file or what it held before, whatever ends the process or the machine. A process that is killed
-leaves its temporary file behind; the next one removes it.
+leaves its temporary file behind; the next one removes it. Not synced is what no crash of the machine could make a loss: what
+lies in a working directory, and records of the cache.
 """
 
 from __future__ import annotations
@@ -100,16 +101,23 @@ class StagedFile:
         with disk_errors("write", self._path):
             os.pwrite(self._fd, data, offset)
 
-    def publish(self, path: Path) -> None:
-        """Makes the file durable, and `path` its name; what stood there is replaced in one step."""
+    def publish(self, path: Path, *, durable: bool = True) -> None:
+        """Makes `path` the file's name; what stood there is replaced in one step. Unless it may be lost, it is synced."""
         with disk_errors("write", path):
             os.fchmod(self._fd, self._mode)
-            os.fsync(self._fd)
+            if durable and not _is_passing(path):
+                os.fsync(self._fd)
             self._path.replace(path)
             self._published = True
             fd, self._fd = self._fd, -1
             os.close(fd)  # and not sooner: a file that nobody holds would count as left behind
-            sync_directory(path.parent)
+            if durable:
+                sync_directory(path.parent)
+
+
+def _is_passing(path: Path) -> bool:
+    """Whether `path` is in a working directory: after a crash nobody would look for it, but to remove it."""
+    return any(part.startswith(_WORK_PREFIX) for part in path.parts)
 
 
 def _new_file(directory: Path) -> tuple[int, Path]:
@@ -176,7 +184,7 @@ def output_file(path: Path) -> Iterator[StagedFile]:
 @contextmanager
 def working_directory(parent: Path) -> Iterator[Path]:
     """A directory in `parent` (which is made) for what leads to an output there; it is gone when the block ends. It is empty
-    but for a file `lock`.
+    but for a file `lock`, and nothing that is written to it is synced.
 
     One that could not be removed, or whose process was killed, is removed by the next run.
     """
@@ -208,7 +216,9 @@ def make_directory(path: Path) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Makes the names in `path` durable. OSError where the disk fails."""
+    """Makes the names in `path` durable, unless nobody needs them to be. OSError where the disk fails."""
+    if _is_passing(path):
+        return
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
