@@ -2,27 +2,30 @@
 
 `layers/` has one record a layer, `blobs/` the blobs that they speak of, as hard links to those in layouts: the bytes are not kept
 twice as long as the layout has them, and outlive it. Records are written beside their path and renamed, so concurrent builds
-see whole ones; they are not synced to the disk, and carry a checksum instead.
+see whole ones; they are not synced to the disk, and carry a checksum instead. What a killed build left in the making is removed
+by the next one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ocibuild.errors import OcibuildError
+from ocibuild.errors import IntegrityError, OcibuildError, StoreError
 from ocibuild.oci.blobs import BlobSource
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest
+from ocibuild.store.abandoned import remove_abandoned
 from ocibuild.store.layout import Layout
 from ocibuild.store.reading import blob_path
+from ocibuild.store.writing import StagedFile, is_temporary
 
 RECORDS, BLOBS = "layers", "blobs"
 _CHUNK = 1 << 20
+_RECORD_MODE = 0o600
 _CHECKSUM = hashlib.sha256().digest_size
 
 
@@ -33,37 +36,45 @@ class LayerRecords:
         self._records = directory / RECORDS
         self._blobs = directory / BLOBS
         self._layout = layout
+        remove_abandoned(self._records, is_temporary)
 
     def recall(self, key: str) -> bytes | None:
         """The record, if it is there and whole. Using it makes it the youngest."""
         path = self._records / key
         try:
             raw = path.read_bytes()
-            os.utime(path)
         except OSError:
             return None
+        _touch(path)
         checksum, record = raw[:_CHECKSUM], raw[_CHECKSUM:]
         return record if hashlib.sha256(record).digest() == checksum else None
 
     def remember(self, key: str, record: bytes, blob: Digest) -> None:
         """Keep the record, and a link to the blob where the cache is on the same file system."""
-        with suppress(OSError):
+        with suppress(OSError, StoreError):
             self._records.mkdir(parents=True, exist_ok=True)
             self._blobs.mkdir(exist_ok=True)
-            with suppress(FileExistsError):
+            with suppress(OSError):  # one that is there already, or another file system: then the layout alone has it
                 os.link(self._layout.path / blob_path(blob), self._blobs / blob.encoded)
-            _replace(self._records / key, hashlib.sha256(record).digest() + record)
+            with StagedFile(self._records, mode=_RECORD_MODE) as file:
+                file.write(hashlib.sha256(record).digest() + record)
+                file.publish(self._records / key, durable=False)
 
     def restore(self, descriptor: Descriptor) -> bool:
-        """The layout's own blob is believed by its size; one that comes out of the cache is verified."""
+        """The layout's own blob is believed by its size; one that comes out of the cache is verified, and removed from there
+        if it is damaged: it would stand in the way of the one that is built instead."""
         if self._layout.has_blob(descriptor.digest, descriptor.size):
             return True
         path = self._blobs / descriptor.digest.encoded
         try:
             self._layout.put_blob(BlobSource(descriptor, lambda: _chunks(path)))
-            os.utime(path)
+        except IntegrityError:
+            with suppress(OSError):
+                path.unlink()
+            return False
         except (OSError, OcibuildError):
             return False
+        _touch(path)
         return True
 
     @contextmanager
@@ -106,12 +117,6 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _replace(path: Path, raw: bytes) -> None:
-    handle, name = tempfile.mkstemp(suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+def _touch(path: Path) -> None:
+    with suppress(OSError):  # a cache that may only be read is of use too
+        os.utime(path)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ocibuild.store.abandoned import remove_abandoned
 from ocibuild.store.build_cache import BLOBS, RECORDS
-
-_STALE_AFTER = 24 * 60 * 60  # a temporary file that nobody has renamed for a day is nobody's
+from ocibuild.store.writing import is_temporary
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +42,12 @@ def prune(directory: Path, max_size: int) -> tuple[Usage, Usage]:
     A build that needs what is removed under its hands does the work again: every part of the cache may be missing.
     """
     before = usage(directory)
+    remove_abandoned(directory / RECORDS, is_temporary)
     files = sorted((*_files(directory / RECORDS), *_files(directory / BLOBS)), key=lambda file: file.used)
-    left = before.size
+    left = sum(file.size for file in files)
     for file in files:
-        stale = file.path.suffix == ".tmp" and file.used < time.time() - _STALE_AFTER
-        if left <= max_size and not stale:
-            continue
+        if left <= max_size:
+            break
         with suppress(OSError):
             file.path.unlink()
             left -= file.size
@@ -58,5 +57,6 @@ def prune(directory: Path, max_size: int) -> tuple[Usage, Usage]:
 def _files(directory: Path) -> Iterator[_File]:
     with suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:
-            facts = entry.stat(follow_symlinks=False)
-            yield _File(Path(entry.path), facts.st_size, facts.st_mtime)
+            with suppress(OSError):  # a build or another `prune` has just renamed or removed it
+                facts = entry.stat(follow_symlinks=False)
+                yield _File(Path(entry.path), facts.st_size, facts.st_mtime)

@@ -55,11 +55,10 @@ def is_temporary(path: Path) -> bool:
 
 
 def leftovers(directory: Path) -> list[str]:
-    """Files and directories in the making that somebody left behind, but for those of the cache: `cache prune` removes a
-    record that was begun, of a few hundred bytes, when it is a day old."""
+    """Files and directories in the making that somebody left behind."""
     paths = [path.relative_to(directory) for path in directory.rglob("*")]
     found = (path for path in paths if is_temporary(path) or path.name.startswith(".ocibuild-"))
-    return sorted(str(path) for path in found if path.name != ".ocibuild-uploads" and path.parts[0] != "cache")
+    return sorted(str(path) for path in found if path.name != ".ocibuild-uploads")
 
 
 def check_tidy(directory: Path) -> None:

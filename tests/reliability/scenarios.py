@@ -57,7 +57,7 @@ def _build_twice(rounds: Rounds, project: Path, name: str = "out") -> Run:
     again = rounds.run(*command, cwd=project)
     assert again.digest in rounds.check(before, out).names.values()
     assert again.digest == _without_a_past(rounds, project)
-    check_tidy(out)
+    check_tidy(project)
     return killed
 
 
