@@ -94,21 +94,25 @@ class _Lane(Generic[Result]):
         self._is_open = True
 
     def draw(self) -> None:
-        """Send every task off. An error in drawing one is its result, and the last."""
+        """Send every task off, until there are none, or one cannot be drawn, or the lane is closed."""
         while self._is_open:
             self._slots.acquire()
-            sent: Future[Result]
-            try:
-                sent = self._send(next(self._tasks))
-            except StopIteration:
-                self._slots.release()
-                break
-            except BaseException as error:  # noqa: BLE001 - raised again by who takes the result
-                sent = Future()
-                sent.set_exception(error)
-                self._is_open = False
-            self._sent.put(sent)
+            self._draw_one()
         self._sent.put(None)
+
+    def _draw_one(self) -> None:
+        """Send the next task off. An error in drawing it is its result, and the last.
+
+        A function of its own, so that nothing of the task is kept while the next one waits for a slot.
+        """
+        try:
+            self._sent.put(self._send(next(self._tasks)))
+        except StopIteration:
+            self._is_open = False
+            self._slots.release()
+        except BaseException as error:  # noqa: BLE001 - raised again by who takes the result
+            self._is_open = False
+            self._sent.put(_failed(error))
 
     def results(self) -> Iterator[Result]:
         """What comes of the tasks, in their order."""
@@ -116,15 +120,22 @@ class _Lane(Generic[Result]):
             try:
                 yield sent.result()
             finally:
+                del sent
                 self._slots.release()
         self._sent.put(None)  # for `close`
 
     def close(self) -> None:
-        """Call back what is on its way. After this nothing is drawn any more."""
+        """Call back what is on its way. The drawing thread sends one more task at most, and has ended its work when this returns."""
         self._is_open = False
         while (sent := self._sent.get()) is not None:
             sent.cancel()
             self._slots.release()
+
+
+def _failed(error: BaseException) -> Future[Result]:
+    failed = Future[Result]()
+    failed.set_exception(error)
+    return failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +158,7 @@ def write_blob(
     """Pack the tar stream into a new blob of `store`. `advance` is told the unpacked bytes of each segment."""
     plain, packed, size = hashlib.sha256(), hashlib.sha256(), 0
     stretches: dict[bytes, Stretch] = {}
-    work = (partial(pack, plain) for plain in read_ahead(segments))
+    work = map(partial(partial, pack), read_ahead(segments))  # a generator would keep what it gave last
     with store.writer() as writer, closing(crew.in_order(work)) as results:
         for result in results:
             plain.update(result.plain)
@@ -158,6 +169,7 @@ def write_blob(
                 stretches[result.key] = Stretch(size, len(result.packed), result.checksum)
             size += len(result.packed)
             advance(len(result.plain))
+            del result  # whose slot is given back when the next one is asked for
         diff_id = Digest("sha256", plain.hexdigest())
         digest = Digest("sha256", packed.hexdigest()) if pack.compresses else diff_id
         writer.commit(digest)
@@ -170,4 +182,5 @@ def hash_stream(segments: Iterable[Segment], crew: Crew) -> Digest:
     with closing(crew.in_order(read_ahead(segments))) as results:
         for plain in results:
             hasher.update(plain)
+            del plain
     return Digest("sha256", hasher.hexdigest())

@@ -26,8 +26,9 @@ SEGMENT_SIZE = 1 << 20  # of the pieces of a large file
 _LEAST, _MOST, _CUT_DISTANCE = 768 << 10, 2 << 20, 512 << 10
 # Small files are many short system calls, and each gives the interpreter's lock away. Threads that read at the same time take it
 # from one another, which costs more than the reading: a fifth of the CPU time and of the wall time of 57,000 files on two cores,
-# more on more. So there is one reader at a time, the thread that plans the segments of a layer. But a disk that lets it wait
-# serves several faster: where a segment takes `_SLOW` seconds, the next ones are read by those who pack them.
+# more on more. So one thread reads, that which plans the segments of a layer, and those of several layers take turns. But a disk
+# that lets them wait serves several faster: who waited for `_PATIENCE` seconds reads out of turn, and where a segment took
+# `_SLOW` seconds, the next ones are left to those who pack them.
 _READING, _PATIENCE, _SLOW, _LEFT_UNREAD = Lock(), 0.05, 0.05, 8
 
 
@@ -61,23 +62,30 @@ class Segment(NamedTuple):
 def read_ahead(segments: Iterable[Segment], slow: float = _SLOW) -> Iterator[Callable[[], bytearray]]:
     """What gives the bytes of each segment: it was read already, or on a slow disk will be when it is called.
 
-    Raises what `Segment.load` does, and so may what it gives.
+    Raises what `Segment.load` does, and so may what it gives. Keeps nothing of what it gave.
     """
-    unread = 0
-    for segment in segments:
-        if unread:
-            unread -= 1
-            yield segment.load
-            continue
+    return map(_ReadingAhead(slow), segments)
+
+
+class _ReadingAhead:
+    """Decides for one segment after the other who reads it. No generator: that would keep a segment until the next is wanted."""
+
+    def __init__(self, slow: float) -> None:
+        self._slow = slow
+        self._left_unread = 0
+
+    def __call__(self, segment: Segment) -> Callable[[], bytearray]:
+        if self._left_unread:
+            self._left_unread -= 1
+            return segment.load
         plain, seconds = _load_in_turn(segment)
-        if seconds > slow:
-            unread = _LEFT_UNREAD
-        yield partial(_as_it_is, plain)
-        del plain  # it is in memory as long as the caller wants it, and no longer
+        if seconds > self._slow:
+            self._left_unread = _LEFT_UNREAD
+        return partial(_as_it_is, plain)
 
 
 def _load_in_turn(segment: Segment) -> tuple[bytearray, float]:
-    """The bytes, and how long reading them took."""
+    """The bytes, and how many seconds reading them took."""
     is_my_turn = _READING.acquire(timeout=_PATIENCE)
     try:
         began = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -128,6 +129,28 @@ def test_an_error_while_tasks_are_made_gives_all_slots_back() -> None:
             with pytest.raises(ValueError, match="walk"):
                 list(crew.in_order(tasks()))
         assert list(crew.in_order([lambda: 1] * 20)) == [1] * 20
+
+
+class Watched:
+    """A result whose end can be waited for."""
+
+    def __init__(self, at_its_end: Callable[[], object]) -> None:
+        weakref.finalize(self, at_its_end)
+
+
+def test_nothing_is_kept_of_a_used_result_while_the_next_task_is_drawn() -> None:
+    """It has given its slot back, so that it would come on top of what the slots allow, once for each layer."""
+    is_gone = threading.Event()
+
+    def tasks() -> Iterator[Callable[[], Watched | None]]:
+        yield lambda: Watched(is_gone.set)
+        assert is_gone.wait(WITHIN / 10)
+        yield lambda: None
+
+    with Crew(1) as crew:
+        results = crew.in_order(tasks())
+        assert next(results) is not None
+        assert list(results) == [None]
 
 
 def test_a_stopped_crew_does_nothing_more() -> None:
