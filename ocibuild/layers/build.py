@@ -82,7 +82,8 @@ def _files(plan: FilesLayer, workshop: Workshop) -> BuiltLayer:
         if past.last is None and (taken := _published(plan, members, workshop)) is not None:
             workshop.emit(Finished(task, "published", taken.descriptor.size))
             return taken
-        # Beside the packing, since that leaves Python idle. From here on only this keeps the survey in memory.
+        # Beside the packing, since that leaves Python idle. From here on only this keeps the survey in memory, and members of a
+        # lone tree, which are made of it.
         mark = workshop.crew.aside(take_mark) if cache is not None else None
         del surveys, take_mark
         blob = _packed(plan, members, past, workshop, task)

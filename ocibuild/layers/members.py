@@ -1,25 +1,26 @@
 """A plan and what the disk says of it -> the members of the layer, in their order.
 
-Most layers are one copied tree. There nothing can happen of what `arrange` settles between items, so that its members are made
+Most layers are one copied tree. Nothing of what `arrange` settles between items can happen there, so that its members are made
 one after the other: packing begins when the walk is over, and tens of thousands of entries are never in memory at once.
 """
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ocibuild.layers.arrange import arrange, inode, parent_entry
 from ocibuild.layers.entries import Entry, image_path, total_size
 from ocibuild.layers.sources import directory_entry, layer_entries
 from ocibuild.layers.survey import Looked, Survey
+from ocibuild.layers.walk import Found
 from ocibuild.oci.tar_format import DIRECTORY
 from ocibuild.plan import Copy, FilesLayer
 
 
 class Members(NamedTuple):
-    """The members of a layer, as often as they are wanted, and the bytes of content that they have on disk."""
+    """The members of a layer, as often as they are wanted, and how many bytes of content they have."""
 
     each: Callable[[], Iterator[Entry]]
     size: int
@@ -28,27 +29,22 @@ class Members(NamedTuple):
 def layer_members(layer: FilesLayer, surveys: Sequence[Survey]) -> Members:
     """The members of `layer`. SourceError, here or from them, for what cannot become part of an image."""
     known = {entry.path: entry for entry in (directory_entry(item, layer) for item in layer.known_directories)}
-    tree = _lone_tree(layer, surveys)
-    if tree is None:
+    lone = _lone_tree(layer, surveys)
+    if lone is None:
         arranged = arrange(layer_entries(layer, surveys), known, layer.created)
         return Members(lambda: iter(arranged), total_size(arranged))
-    return Members(
-        lambda: _tree_members(layer, tree, known),
-        sum(found.size for found in tree.found if stat.S_ISREG(found.mode)),
-    )
+    return Members(lambda: _tree_members(layer, *lone, known), _content_size(lone[1].found))
 
 
-def _lone_tree(layer: FilesLayer, surveys: Sequence[Survey]) -> Looked | None:
+def _lone_tree(layer: FilesLayer, surveys: Sequence[Survey]) -> tuple[Copy, Looked] | None:
     """The tree that is all that `layer` is made of, if it has all directories on the way to its files; `walk` has its order."""
     match layer.items, surveys:
-        case (Copy(include=()),), (Looked() as tree,) if tree.source.is_directory:
-            return tree
+        case (Copy(include=()) as item,), (Looked() as tree,) if tree.source.is_directory:
+            return item, tree
     return None
 
 
-def _tree_members(layer: FilesLayer, tree: Looked, known: Mapping[bytes, Entry]) -> Iterator[Entry]:
-    (item,) = layer.items
-    assert isinstance(item, Copy)
+def _tree_members(layer: FilesLayer, item: Copy, tree: Looked, known: Mapping[bytes, Entry]) -> Iterator[Entry]:
     above = image_path(item.to, item.origin).split(b"/")[:-1]
     for depth in range(1, len(above) + 1):
         yield parent_entry(b"/".join(above[:depth]), known, layer.created)
@@ -60,3 +56,15 @@ def _tree_members(layer: FilesLayer, tree: Looked, known: Mapping[bytes, Entry])
             yield entry.as_hard_link(first)
         else:
             yield entry
+
+
+def _content_size(found: Iterable[Found]) -> int:
+    """The bytes of all files; those of a file with several names count once, as they are written once."""
+    size, linked = 0, dict[tuple[int, int], int]()
+    for each in found:
+        if stat.S_ISREG(each.mode):
+            if each.names == 1:
+                size += each.size
+            else:
+                linked[each.device, each.inode] = each.size
+    return size + sum(linked.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import weakref
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from ocibuild.errors import SourceError
 from ocibuild.layers.arrange import arrange
 from ocibuild.layers.members import layer_members
-from ocibuild.layers.segments import read_ahead, segments
+from ocibuild.layers.segments import Segment, read_ahead, segments
 from ocibuild.layers.sources import directory_entry, layer_entries
 from ocibuild.layers.survey import survey_layer
 from ocibuild.oci.tar_format import FILE, HARDLINK
@@ -23,7 +24,8 @@ from tests.layers.building import KEEP_ALL, files_layer, write_tree
 # Names around the slash in the order of bytes, so that a directory's content is not what follows it in a listing.
 NAMES = st.sampled_from(["a", "a-", "a.b", "a0", "b", "a b", "ä", "\udcff"])
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
-TARGETS = st.sampled_from(["/", "/a", "/srv/www/a"])
+TARGETS = st.sampled_from(["/", "/a", "/a/", "/srv//www/a/"])
+SOURCES = st.sampled_from([".", "tree", "link"])
 
 
 def make(root: Path, files: list[str], links: list[tuple[int, str]]) -> None:
@@ -52,14 +54,16 @@ def arranged(layer: FilesLayer) -> object:
 @given(
     files=st.lists(PATHS, max_size=12),
     links=st.lists(st.tuples(st.integers(0, 11), PATHS), max_size=4),
+    source=SOURCES,
     to=TARGETS,
-    exclude=st.sampled_from([(), ("b",), ("a/*", "!a/b")]),
+    exclude=st.sampled_from([(), ("b",), ("a", "!a/b"), ("a/*", "!a/b")]),
     attributes=st.sampled_from([Attributes(), KEEP_ALL]),
     known=st.sampled_from([(), ("/srv",), ("/a", "/srv/www/a"), ("/srv/www/a/b", "/b")]),
 )
 def test_the_members_of_a_lone_tree_are_those_that_arranging_gives(
     files: list[str],
     links: list[tuple[int, str]],
+    source: str,
     to: str,
     exclude: tuple[str, ...],
     attributes: Attributes,
@@ -68,13 +72,14 @@ def test_the_members_of_a_lone_tree_are_those_that_arranging_gives(
     with tempfile.TemporaryDirectory() as directory:
         context = Path(directory)
         (context / "tree").mkdir()
-        make(context / "tree", files, links)
+        (context / "link").symlink_to("tree")
+        make(context / "tree", files, [*links, (0, "../outside")])
         owned = tuple(Directory(path, Attributes(dir_mode=0o700)) for path in known)
-        layer = files_layer(context, Copy("tree", to, exclude=exclude, attributes=attributes), known_directories=owned)
+        layer = files_layer(context, Copy(source, to, exclude=exclude, attributes=attributes), known_directories=owned)
         members = layer_members(layer, survey_layer(layer))
         assert list(members.each()) == arranged(layer)
         assert list(members.each()) == arranged(layer)  # and again
-        assert sum(entry.size for entry in members.each()) <= members.size
+        assert members.size == sum(entry.size for entry in members.each())
 
 
 def test_what_two_items_bring_is_arranged(tmp_path: Path) -> None:
@@ -90,6 +95,21 @@ def test_hard_links_within_a_lone_tree(tmp_path: Path) -> None:
     layer = files_layer(tmp_path, Copy("tree", "/"))
     first, second = layer_members(layer, survey_layer(layer)).each()
     assert (first.kind, second.kind, second.link) == (FILE, HARDLINK, b"a")
+
+
+class Loaded(bytearray):
+    """Bytes whose end can be seen."""
+
+
+class Watched(Segment):
+    def load(self) -> bytearray:
+        return Loaded(self.size)
+
+
+def test_what_was_read_ahead_is_kept_by_whoever_took_it_alone() -> None:
+    loads = read_ahead([Watched(1, (), ()), Watched(2, (), ())])
+    plain = weakref.ref(next(loads)())
+    assert plain() is None
 
 
 def test_on_a_slow_disk_those_who_pack_read_too(tmp_path: Path) -> None:
