@@ -102,6 +102,7 @@ ADVICE = (
         "something between here and the registry limits the size of a request (nginx: client_max_body_size)",
         statuses=(413,),
     ),
+    Advice("the registry has no room left: whoever runs it can free some", statuses=(507,)),
     Advice(
         "check the name; on this kind of registry a repository has to be created before the first push",
         hosts=("amazonaws.com",),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import EDQUOT, ENOSPC
+from http import HTTPStatus
 
 from ocibuild.errors import IntegrityError, OcibuildError
 from ocibuild.events import Emit, Noted
@@ -90,7 +92,13 @@ class Registry:
         """The server's own trouble (a full disk, a damaged file), which its operator is to hear of too."""
         self._emit(Noted(f"{error.what}{f' ({error.where})' if error.where else ''}", warning=True))
         hint = " (damaged: send it again)" if isinstance(error, IntegrityError) else ""
-        return refusal_answer(refuse(500, Code.UNKNOWN, error.what + hint))
+        return refusal_answer(refuse(_status_of(error), Code.UNKNOWN, error.what + hint))
+
+
+def _status_of(error: OcibuildError) -> HTTPStatus:
+    """Clients try again after 500, which makes no room on a disk."""
+    is_full = isinstance(error.__cause__, OSError) and error.__cause__.errno in (ENOSPC, EDQUOT)
+    return HTTPStatus.INSUFFICIENT_STORAGE if is_full else HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _base(request: Request, repository: str, argument: str) -> Answer:

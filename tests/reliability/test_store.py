@@ -14,7 +14,7 @@ import pytest
 
 from ocibuild.store.build_cache import LayerRecords
 from ocibuild.store.layout import Layout
-from tests.cli.program import TIMEOUT, command, environment, succeed
+from tests.cli.program import TIMEOUT, command, environment, ocibuild, succeed
 from tests.oracles.layouts import read_layout
 from tests.peers.programs import call, require_root
 from tests.reliability.mortal import Job, Mortal, Operation, Run
@@ -170,13 +170,26 @@ def test_a_server_whose_disk_is_full_says_so_and_goes_on_when_there_is_room(tmp_
     with small_disk(tmp_path / "disk", "size=4m") as disk, serving(disk / "out") as server, Client(server) as client:
         (disk / "filler").write_bytes(bytes(2 << 20))
         refused = client("POST", f"/v2/app/blobs/uploads/?digest={digest_of(large)}", large)
-        assert refused.status == 500
+        assert refused.status == 507
         assert "No space left on device" in refused.body.decode()
         assert leftovers(disk) == []
         client.push_blob(small)
         (disk / "filler").unlink()
         client.push_blob(large)
         assert holdings(disk / "out").blobs == {digest_of(blob).partition(":")[2] for blob in (large, small)}
+
+
+def test_a_push_to_a_server_whose_disk_is_full_ends_at_once_and_says_why(project: Path, tmp_path: Path) -> None:
+    """With 500 it was tried six times, for some 20 seconds."""
+    succeed("build", "-q", "-o", "oci:built", cwd=project)
+    with small_disk(tmp_path / "disk", "size=1m") as disk, serving(disk / "out") as server:
+        (disk / "filler").write_bytes(bytes(700_000))
+        failed = ocibuild("push", "-q", "-o", "oci:built", f"{server.host}/team/app:1", cwd=project)
+        assert failed.status == 4
+        assert "with status 507: cannot write: No space left on device\n" in failed.stderr
+        assert "hint: the registry has no room left" in failed.stderr
+        (disk / "filler").unlink()
+        assert leftovers(disk) == []
 
 
 def test_a_directory_of_somebody_else_is_named(project: Path, mortal: Mortal) -> None:
