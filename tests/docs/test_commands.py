@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ocibuild.cli.starter import starter_spec
-from tests.cli.program import ROOT
+from tests.cli.program import ROOT, succeed
 from tests.docs.markdown import Command, blocks, steps
 from tests.docs.pages import EXAMPLE_PAGES, PAGES
 from tests.docs.sandbox import Sandbox, git_project
@@ -38,6 +38,15 @@ def test_commands_of_pages(sandbox: Sandbox, page: Path) -> None:
     begins_empty = any(command.startswith("ocibuild init") for command in commands)
     git_project(sandbox.project, PROJECT if begins_empty else {**PROJECT, "ocibuild.yaml": starter_spec()})
     sandbox.follow(steps(text))
+
+
+def test_the_first_image_has_the_digest_that_readers_see(tmp_path: Path) -> None:
+    # Elsewhere digests are as they were when a page was written; this one is what a reader compares with.
+    (tmp_path / "ocibuild.yaml").write_text(starter_spec())
+    digest = succeed("build", "-q", cwd=tmp_path).digest
+    for page in ("README.md", "docs/quickstart.md", "docs/terminal.svg"):
+        shown = re.findall(r"octocat/hello@(sha256:[0-9a-f]{64})", (ROOT / page).read_text("utf-8"))
+        assert digest in shown, f"{page}: {digest}"
 
 
 @pytest.mark.parametrize("page", [*PAGES, *EXAMPLE_PAGES], ids=lambda page: str(page.relative_to(ROOT)))
