@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ocibuild.errors import IntegrityError, OcibuildError, StoreError
+from ocibuild.errors import OcibuildError, StoreError
 from ocibuild.oci.blobs import BlobSource
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest
 from ocibuild.store.abandoned import remove_abandoned
 from ocibuild.store.layout import Layout
 from ocibuild.store.reading import blob_path
-from ocibuild.store.writing import StagedFile, is_temporary
+from ocibuild.store.writing import StagedFile, is_temporary, temporary_name
 
 RECORDS, BLOBS = "layers", "blobs"
 _CHUNK = 1 << 20
@@ -36,7 +36,7 @@ class LayerRecords:
         self._records = directory / RECORDS
         self._blobs = directory / BLOBS
         self._layout = layout
-        remove_abandoned(self._records, is_temporary)
+        remove_what_was_begun(directory)
 
     def recall(self, key: str) -> bytes | None:
         """The record, if it is there and whole. Using it makes it the youngest."""
@@ -54,28 +54,33 @@ class LayerRecords:
         with suppress(OSError, StoreError):
             self._records.mkdir(parents=True, exist_ok=True)
             self._blobs.mkdir(exist_ok=True)
-            with suppress(OSError):  # one that is there already, or another file system: then the layout alone has it
-                os.link(self._layout.path / blob_path(blob), self._blobs / blob.encoded)
+            self._share(blob)
             with StagedFile(self._records, mode=_RECORD_MODE) as file:
                 file.write(hashlib.sha256(record).digest() + record)
                 file.publish(self._records / key, durable=False)
 
     def restore(self, descriptor: Descriptor) -> bool:
-        """The layout's own blob is believed by its size; one that comes out of the cache is verified, and removed from there
-        if it is damaged: it would stand in the way of the one that is built instead."""
+        """The layout's own blob is believed by its size; one that comes out of the cache is verified."""
         if self._layout.has_blob(descriptor.digest, descriptor.size):
             return True
         path = self._blobs / descriptor.digest.encoded
         try:
             self._layout.put_blob(BlobSource(descriptor, lambda: _chunks(path)))
-        except IntegrityError:
-            with suppress(OSError):
-                path.unlink()
-            return False
         except (OSError, OcibuildError):
             return False
+        self._share(descriptor.digest)
         _touch(path)
         return True
+
+    def _share(self, blob: Digest) -> None:
+        """Make the cache's blob the layout's file, whatever it was: one that is older takes the same room again, or is damaged."""
+        link = self._blobs / temporary_name(f"{os.getpid()}-{blob.encoded}")
+        with suppress(OSError):  # another file system: then the cache keeps what it has
+            os.link(self._layout.path / blob_path(blob), link)
+            try:
+                link.replace(self._blobs / blob.encoded)
+            finally:
+                link.unlink(missing_ok=True)  # two names of one file: rename(2) does nothing then
 
     @contextmanager
     def packed_blob(self, digest: Digest) -> Iterator[OpenBlob | None]:
@@ -88,6 +93,12 @@ class LayerRecords:
             yield OpenBlob(handle)
         finally:
             os.close(handle)
+
+
+def remove_what_was_begun(directory: Path) -> None:
+    """Removes what killed builds left in the making in the cache at `directory`."""
+    for part in (RECORDS, BLOBS):
+        remove_abandoned(directory / part, is_temporary)
 
 
 class OpenBlob:

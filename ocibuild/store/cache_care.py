@@ -8,9 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocibuild.store.abandoned import remove_abandoned
-from ocibuild.store.build_cache import BLOBS, RECORDS
-from ocibuild.store.writing import is_temporary
+from ocibuild.store.build_cache import BLOBS, RECORDS, remove_what_was_begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ def prune(directory: Path, max_size: int) -> tuple[Usage, Usage]:
     A build that needs what is removed under its hands does the work again: every part of the cache may be missing.
     """
     before = usage(directory)
-    remove_abandoned(directory / RECORDS, is_temporary)
+    remove_what_was_begun(directory)
     files = sorted((*_files(directory / RECORDS), *_files(directory / BLOBS)), key=lambda file: file.used)
     left = sum(file.size for file in files)
     for file in files:

@@ -37,7 +37,7 @@ _HINTS = {
     errno.EPERM: "change the permissions there, or choose another place",
     errno.EIO: "the disk reports a fault: choose another one",
     errno.EEXIST: "a file stands there: choose another name (a single file is oci-archive:FILE)",
-    errno.ENOENT: "check the path: a directory of it is missing, or a link leads nowhere",
+    errno.ENOENT: "check the path: it or a directory of it is missing, or a link leads nowhere",
     errno.ENOTDIR: "a part of that path is a file: choose another place",
     errno.EISDIR: "a directory stands there: choose another name",
     errno.EFBIG: "a file may not be that large there: raise the limit (`ulimit -f`), or choose another disk",
@@ -224,6 +224,11 @@ def sync_directory(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def temporary_name(middle: str) -> str:
+    """A name that `is_temporary` knows, for what is not made by a `StagedFile`."""
+    return f"{_PREFIX}{middle}{_SUFFIX}"
 
 
 def is_temporary(name: str) -> bool:

@@ -39,6 +39,18 @@ def test_a_blob_outlives_its_layout_and_is_on_the_disk_once_until_then(tmp_path:
     assert b"".join(other.open_blob(blob)) == b"layer"
 
 
+def test_what_is_built_or_restored_anew_takes_the_place_of_what_the_cache_had(tmp_path: Path, layout: Layout) -> None:
+    """Else its bytes would be on the disk twice."""
+    blob = remembered(tmp_path / "cache", layout)
+    kept = tmp_path / "cache" / "blobs" / blob.digest.encoded
+    built, restored = Layout.create(tmp_path / "built"), Layout.create(tmp_path / "restored")
+    remembered(tmp_path / "cache", built)
+    assert kept.samefile(built.path / blob_path(blob.digest))
+    assert LayerRecords(tmp_path / "cache", restored).restore(blob)
+    assert kept.samefile(restored.path / blob_path(blob.digest))
+    assert list(kept.parent.iterdir()) == [kept]
+
+
 def test_a_damaged_blob_does_not_stand_in_the_way_of_the_one_that_is_built_instead(
     tmp_path: Path, layout: Layout
 ) -> None:
@@ -62,6 +74,9 @@ def test_a_cache_on_another_file_system_remembers_what_the_layout_holds(
     assert records.restore(blob)
     assert not LayerRecords(memory, Layout.create(tmp_path / "other")).restore(blob)
     assert usage(memory).blobs == 0
+    shutil.copy(layout.path / blob_path(blob.digest), memory / "blobs")
+    assert LayerRecords(memory, Layout.create(tmp_path / "another")).restore(blob)
+    assert usage(memory).blobs == 1, "it stays where it is"
 
 
 @pytest.fixture
@@ -85,10 +100,11 @@ def test_a_record_in_the_making_belongs_to_its_process_and_goes_with_the_next_ru
     tmp_path: Path, layout: Layout, run: str
 ) -> None:
     cache = tmp_path / "cache"
-    remembered(cache, layout)
+    blob = remembered(cache, layout)
     records = cache / "layers"
     with StagedFile(records):
         (records / "ocibuild-killed.tmp").touch()
+        (cache / "blobs/ocibuild-killed.tmp").hardlink_to(layout.path / blob_path(blob.digest))
         if run == "build":
             LayerRecords(cache, layout)
         else:
@@ -96,3 +112,4 @@ def test_a_record_in_the_making_belongs_to_its_process_and_goes_with_the_next_ru
         assert not (records / "ocibuild-killed.tmp").exists()
         assert len(list(records.glob("ocibuild-*.tmp"))) == 1, "somebody is writing it"
     assert [path.name for path in records.iterdir()] == ["key"]
+    assert [path.name for path in (cache / "blobs").iterdir()] == [blob.digest.encoded]
