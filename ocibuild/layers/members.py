@@ -15,8 +15,10 @@ from ocibuild.layers.entries import Entry, image_path, total_size
 from ocibuild.layers.sources import directory_entry, layer_entries
 from ocibuild.layers.survey import Looked, Survey
 from ocibuild.layers.walk import Found
-from ocibuild.oci.tar_format import DIRECTORY
+from ocibuild.oci.tar_format import DIRECTORY, WHITEOUT_PREFIX
 from ocibuild.plan import Copy, FilesLayer
+
+_KINDS = {stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK}
 
 
 class Members(NamedTuple):
@@ -37,11 +39,21 @@ def layer_members(layer: FilesLayer, surveys: Sequence[Survey]) -> Members:
 
 
 def _lone_tree(layer: FilesLayer, surveys: Sequence[Survey]) -> tuple[Copy, Looked] | None:
-    """The tree that is all that `layer` is made of, if it has all directories on the way to its files; `walk` has its order."""
+    """The tree that is all that `layer` is made of, if it has all directories on the way to its files; `walk` has its order.
+
+    None for one that no image can hold: it is refused when everything is arranged, and not after half of it was packed.
+    """
     match layer.items, surveys:
-        case (Copy(include=()) as item,), (Looked() as tree,) if tree.source.is_directory:
+        case (Copy(include=()) as item,), (Looked() as tree,) if tree.source.is_directory and _can_be_copied(
+            tree.found
+        ):
             return item, tree
     return None
+
+
+def _can_be_copied(found: Sequence[Found]) -> bool:
+    kinds = {stat.S_IFMT(mode) for mode in {each.mode for each in found}}
+    return kinds <= _KINDS and not any(WHITEOUT_PREFIX in each.path for each in found)
 
 
 def _tree_members(layer: FilesLayer, item: Copy, tree: Looked, known: Mapping[bytes, Entry]) -> Iterator[Entry]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,17 @@ def test_hard_links_within_a_lone_tree(tmp_path: Path) -> None:
     layer = files_layer(tmp_path, Copy("tree", "/"))
     first, second = layer_members(layer, survey_layer(layer)).each()
     assert (first.kind, second.kind, second.link) == (FILE, HARDLINK, b"a")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.with_name(".wh.z").touch()], ids=["fifo", "whiteout"])
+def test_a_tree_that_no_image_can_hold_is_refused_before_anything_is_packed(
+    tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    write_tree(tmp_path, {"tree/a": "x"})
+    make(tmp_path / "tree/z")
+    layer = files_layer(tmp_path, Copy("tree", "/"))
+    with pytest.raises(SourceError, match="cannot be"):
+        layer_members(layer, survey_layer(layer))
 
 
 class Loaded(bytearray):
