@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ocibuild.bases import read_base
+from ocibuild.bases import asked_for_at, read_base
 from ocibuild.errors import UsageError
 from ocibuild.image import BaseImage, PlatformImage, assemble, assemble_index
 from ocibuild.oci.blobs import BlobSource, ImageReader, ImageSink
@@ -44,12 +44,13 @@ def read_bases(plans: Sequence[Plan], reader_of: Callable[[Location], ImageReade
     for part in (part for plan in plans for part in plan.platforms):
         if part.base is None:
             continue
-        if part.base not in opened:
-            reader = reader_of(part.base)
-            opened[part.base] = reader, reader.resolve(name_in(part.base))
-        key = part.base, part.platform
-        if key not in known:
-            known[key] = read_base(*opened[part.base], part.base, part.platform, part.base_origin)
+        with asked_for_at(part.base_origin):
+            if part.base not in opened:
+                reader = reader_of(part.base)
+                opened[part.base] = reader, reader.resolve(name_in(part.base))
+            key = part.base, part.platform
+            if key not in known:
+                known[key] = read_base(*opened[part.base], part.base, part.platform)
         bases[part] = known[key]
     return bases
 

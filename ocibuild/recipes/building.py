@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ocibuild.assembly import Bases, Built, names_of, put_image, read_bases
+from ocibuild.bases import asked_for_at
 from ocibuild.events import Stage
 from ocibuild.image import BaseImage
 from ocibuild.layers.build import build_layers
 from ocibuild.oci.location import LayoutLocation, LocalLocation, Location, RegistryLocation
 from ocibuild.oci.media_type import is_foreign
-from ocibuild.plan import BuiltLayer, FilesLayer, LayerPlan, Plan
+from ocibuild.plan import BuiltLayer, FilesLayer, LayerPlan, Origin, Plan
 from ocibuild.recipes.archives import workplace, write_archive
 from ocibuild.recipes.places import Places
 from ocibuild.recipes.published import published_layers, take_published
@@ -50,8 +51,9 @@ def build(
     whole = self_contained or not isinstance(output, LayoutLocation)
     with workplace(output, places.emit) as layout:
         layers = _build_layers(plans, layout, places, reuse, whole=whole, jobs=jobs)
-        for location, base in _distinct(bases):
-            _take_base_layers(layout, location, base, places, whole=whole, jobs=jobs)
+        for location, base, origin in _distinct(bases):
+            with asked_for_at(origin):
+                _take_base_layers(layout, location, base, places, whole=whole, jobs=jobs)
         built = tuple(put_image(plan, layers, bases, layout) for plan in plans)
         _deliver(built, layout, output)
     return built
@@ -81,12 +83,12 @@ def _all_layers(plans: Sequence[Plan]) -> Iterator[LayerPlan]:
     return (layer for plan in plans for part in plan.platforms for layer in part.layers)
 
 
-def _distinct(bases: Bases) -> Iterator[tuple[Location, BaseImage]]:
-    """Every base once, however many images stand on it."""
-    found = {(part.base, base.manifest.raw): base for part, base in bases.items()}
-    for (location, _), base in found.items():
+def _distinct(bases: Bases) -> Iterator[tuple[Location, BaseImage, Origin | None]]:
+    """Every base once, however many images stand on it, and where one of them asks for it."""
+    found = {(part.base, base.manifest.raw): (base, part.base_origin) for part, base in bases.items()}
+    for (location, _), (base, origin) in found.items():
         if location is not None:
-            yield location, base
+            yield location, base, origin
 
 
 def _take_base_layers(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from ocibuild.bases import asked_for_at
 from ocibuild.errors import SpecError
 from ocibuild.findings import Finding, Place
 from ocibuild.image import BASE_DIGEST, BASE_NAME
@@ -75,8 +76,8 @@ def recorded_bases(location: Location, places: Places) -> tuple[BaseState, ...]:
         name, digest = node.document.annotations.get(BASE_NAME), node.document.annotations.get(BASE_DIGEST)
         if name and digest:
             recorded[parse_reference(name).or_latest(), parse_digest(digest)] = None
-    now = _digests_now((reference for reference, _ in recorded), places)
     place = Place(str(location))
+    now = _digests_now(((reference, place) for reference, _ in recorded), places)
     return tuple(BaseState(reference, digest, now.get(reference), place) for reference, digest in recorded)
 
 
@@ -113,20 +114,22 @@ def lock_findings(states: Iterable[BaseState]) -> Iterator[Finding]:
 
 
 def _looked_up(bases: Sequence[WrittenBase], places: Places) -> list[tuple[WrittenBase, BaseState]]:
-    now = _digests_now((base.reference for base in bases), places)
+    now = _digests_now(((base.reference, base.span.place) for base in bases), places)
     return [
         (base, BaseState(base.reference, base.pinned, now.get(replace(base.reference, digest=None)), base.span.place))
         for base in bases
     ]
 
 
-def _digests_now(references: Iterable[Reference], places: Places) -> dict[Reference, Digest]:
+def _digests_now(bases: Iterable[tuple[Reference, Place]], places: Places) -> dict[Reference, Digest]:
     """What tags lead to, each looked up once; a reference by digest alone has no tag that could."""
-    tagged = list({replace(reference, digest=None): None for reference in references if reference.tag})
-    digests = on_threads(
-        lambda reference: digest_of(RegistryLocation(reference), places), tagged, _LOOKUPS, name="look up"
-    )
-    return dict(zip(tagged, digests, strict=True))
+    tagged = {replace(reference, digest=None): place for reference, place in bases if reference.tag}
+
+    def look_up(reference: Reference) -> Digest:
+        with asked_for_at(tagged[reference]):
+            return digest_of(RegistryLocation(reference), places)
+
+    return dict(zip(tagged, on_threads(look_up, tagged, _LOOKUPS, name="look up"), strict=True))
 
 
 def _refuse_uneditable(bases: Sequence[WrittenBase]) -> None:

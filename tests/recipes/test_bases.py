@@ -140,6 +140,7 @@ def test_a_missing_base_names_the_tags_that_come_near(desk: Desk, registry: Fake
     with pytest.raises(NotFoundError) as caught:
         desk.build(on(registry, "team/base:v2"))
     assert "v1" in (caught.value.hint or "")
+    assert (caught.value.where or "").endswith("ocibuild.yaml:5:7")
 
 
 # Layers of a base that a registry holds

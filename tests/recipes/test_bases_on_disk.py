@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ocibuild.errors import NotFoundError, StoreError
+from ocibuild.errors import IntegrityError, NotFoundError, OcibuildError, StoreError
 from tests.fake_registry import FakeRegistry
 from tests.oracles.layouts import read_layout
 from tests.recipes.support import HELLO, Desk, records
@@ -46,17 +46,29 @@ def test_a_base_on_disk_is_chosen_by_name_and_platform(desk: Desk, place: str) -
     ("base", "kind", "what"),
     [
         ("oci:nowhere", StoreError, "does not exist"),
-        ("oci-archive:nowhere.tar", StoreError, "nowhere.tar"),
-        ("docker-archive:nowhere.tar", StoreError, "nowhere.tar"),
+        ("oci-archive:nowhere.tar", StoreError, "nowhere.tar, for the base at "),
+        ("docker-archive:nowhere.tar", StoreError, "nowhere.tar, for the base at "),
+        ("docker-archive:ocibuild.yaml", IntegrityError, "ocibuild.yaml, for the base at "),
         ("oci:base:v2", NotFoundError, "holds no image 'v2'"),
     ],
 )
-def test_a_base_on_disk_that_is_not_there(desk: Desk, base: str, kind: type[Exception], what: str) -> None:
+def test_a_base_on_disk_that_is_not_there_is_told_with_where_it_is_asked_for(
+    desk: Desk, base: str, kind: type[OcibuildError], what: str
+) -> None:
     desk.build(f"tags: [v1]\n{HELLO}", to="base")
     with pytest.raises(kind) as caught:
         desk.build(f"base: {base}\n{HELLO}")
-    assert what in f"{caught.value} {getattr(caught.value, 'where', '')}"
+    assert what in f"{caught.value} {caught.value.where}"
+    assert str(caught.value.where).endswith("ocibuild.yaml:2:7")
     assert not desk.path().exists()
+
+
+def test_a_base_on_disk_without_its_layer_is_told_with_where_it_is_asked_for(desk: Desk) -> None:
+    (built,) = desk.build(HELLO, to="base")
+    desk.path(f"base/blobs/sha256/{built.images[0].layers[0].digest.encoded}").unlink()
+    with pytest.raises(NotFoundError, match="there is no blob") as caught:
+        desk.build(f"base: oci:base\n{HELLO.replace('/hello', '/second')}")
+    assert str(caught.value.where).endswith("ocibuild.yaml:2:7")
 
 
 # Windows

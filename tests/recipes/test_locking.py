@@ -151,8 +151,9 @@ def test_a_tag_that_is_not_there_is_an_error_and_nothing_is_written(desk: Desk, 
         desk, f"platforms: [linux/amd64, linux/arm64]\nbase: {{linux/amd64: {base}:v1, linux/arm64: {base}:v9}}\n"
     )
     before = path.read_text()
-    with pytest.raises(NotFoundError):
+    with pytest.raises(NotFoundError) as caught:
         lock(desk)
+    assert str(caught.value.where).endswith(f"{path}:3:{before.splitlines()[2].rindex(base) + 1}")
     assert path.read_text() == before
 
 
