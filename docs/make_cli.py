@@ -28,7 +28,7 @@ _TAIL = """## Exit codes
 | exit code | means |
 | --- | --- |
 | 0 | done |
-| 1 | the image breaks a rule (findings); nothing was sent. Of `lint` and `verify`: errors were found. Of `diff`: the images differ; of `lock --check` and `check-base`: a base moved |
+| 1 | the image breaks a rule (findings); nothing was sent. Of `lint` and `verify`: errors were found, an invalid spec and damaged bytes among them. Of `diff`: the images differ; of `lock --check` and `check-base`: a base moved |
 | 2 | usage, or an invalid spec |
 | 3 | building failed: a source, a local file, the disk |
 | 4 | the registry refused, has no such image, or cannot be reached |
