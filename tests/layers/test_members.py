@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from ocibuild.errors import SourceError
 from ocibuild.layers.arrange import arrange
 from ocibuild.layers.members import layer_members
-from ocibuild.layers.segments import Segment, read_ahead, segments
+from ocibuild.layers.segments import read_ahead, segments
 from ocibuild.layers.sources import directory_entry, layer_entries
 from ocibuild.layers.survey import survey_layer
 from ocibuild.oci.tar_format import FILE, HARDLINK
@@ -107,21 +106,6 @@ def test_a_tree_that_no_image_can_hold_is_refused_before_anything_is_packed(
     layer = files_layer(tmp_path, Copy("tree", "/"))
     with pytest.raises(SourceError, match="cannot be"):
         layer_members(layer, survey_layer(layer))
-
-
-class Loaded(bytearray):
-    """Bytes whose end can be seen."""
-
-
-class Watched(Segment):
-    def load(self) -> bytearray:
-        return Loaded(self.size)
-
-
-def test_what_was_read_ahead_is_kept_by_whoever_took_it_alone() -> None:
-    loads = read_ahead([Watched(1, (), ()), Watched(2, (), ())])
-    plain = weakref.ref(next(loads)())
-    assert plain() is None
 
 
 def test_on_a_slow_disk_those_who_pack_read_too(tmp_path: Path) -> None:

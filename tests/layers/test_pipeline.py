@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from ocibuild.errors import SourceError
 from ocibuild.events import Advanced, Event, Finished, Started, silent
 from ocibuild.layers.build import build_layers
-from ocibuild.layers.pipeline import Crew, StoppedError
-from ocibuild.oci.digest import sha256
+from ocibuild.layers.memory import SegmentPacker
+from ocibuild.layers.pipeline import Crew, StoppedError, hash_stream, write_blob
+from ocibuild.layers.segments import Segment
+from ocibuild.oci.digest import Digest, sha256
 from ocibuild.plan import ArchiveLayer, Copy, FilesLayer, ForeignLayer, LayerPlan, Text
-from tests.layers.building import at, files_layer, make_tar, packed
+from tests.layers.building import PLAIN, at, files_layer, make_tar, packed
 from tests.layers.memory_store import MemoryStore
 
 WITHIN = 60.0
@@ -131,26 +133,32 @@ def test_an_error_while_tasks_are_made_gives_all_slots_back() -> None:
         assert list(crew.in_order([lambda: 1] * 20)) == [1] * 20
 
 
-class Watched:
-    """A result whose end can be waited for."""
-
-    def __init__(self, at_its_end: Callable[[], object]) -> None:
-        weakref.finalize(self, at_its_end)
+class Watched(bytearray):
+    """Bytes whose end can be waited for."""
 
 
-def test_nothing_is_kept_of_a_used_result_while_the_next_task_is_drawn() -> None:
+def write(segments: Iterator[Segment], crew: Crew) -> Digest:
+    return write_blob(segments, SegmentPacker(PLAIN), MemoryStore(), crew, lambda _: None).diff_id
+
+
+@pytest.mark.parametrize("consume", [write, hash_stream])
+def test_nothing_is_kept_of_a_segment_whose_turn_is_over(consume: Callable[[Iterator[Segment], Crew], Digest]) -> None:
     """It has given its slot back, so that it would come on top of what the slots allow, once for each layer."""
     is_gone = threading.Event()
 
-    def tasks() -> Iterator[Callable[[], Watched | None]]:
-        yield lambda: Watched(is_gone.set)
-        assert is_gone.wait(WITHIN / 10)
-        yield lambda: None
+    class First(Segment):
+        def load(self) -> bytearray:
+            content = Watched(self.size)
+            weakref.finalize(content, is_gone.set)
+            return content
+
+    class Second(Segment):
+        def load(self) -> bytearray:
+            assert is_gone.wait(WITHIN / 10)
+            return bytearray(self.size)
 
     with Crew(1) as crew:
-        results = crew.in_order(tasks())
-        assert next(results) is not None
-        assert list(results) == [None]
+        assert consume(iter([First(5, (), ()), Second(7, (), ())]), crew) == sha256(bytes(12))
 
 
 def test_a_stopped_crew_does_nothing_more() -> None:
