@@ -191,13 +191,18 @@ def write_docker_archive(
         archive.finish()
 
 
+def several_platforms() -> UsageError:
+    """The error for an index."""
+    return UsageError(
+        "a docker archive holds one platform, and this image has several",
+        hint="choose one with --platform, or write an oci-archive",
+    )
+
+
 def _image_manifest(reader: ImageReader, image: Descriptor) -> Manifest:
     document = parse_document(reader.read_manifest(image), image.media_type, subject=f"manifest {image.digest}")
     if not isinstance(document, Manifest):
-        raise UsageError(
-            "a docker archive holds one platform, and this image has several",
-            hint="choose one with --platform, or write an oci-archive",
-        )
+        raise several_platforms()
     strange = [layer.media_type for layer in document.layers if not is_layer(layer.media_type)]
     if strange:
         raise UsageError(

@@ -229,7 +229,7 @@ class Layout(LayoutReader):
         try:
             for _ in self.open_blob(descriptor):
                 pass
-        except IntegrityError:
+        except (IntegrityError, NotFoundError):  # damaged; removed meanwhile
             return False
         return True
 

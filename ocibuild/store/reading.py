@@ -64,14 +64,16 @@ class DirectoryFiles:
     def open(self, name: str) -> Iterator[OpenFile]:
         """Opens a file. IntegrityError if it is a link, a pipe or a device: such a layout is not what its maker wrote."""
         path = self._root / name
-        fd = _open_regular(path)
+        fd = open_regular(path)
         try:
             yield OpenFile(os.fstat(fd).st_size, _chunks(fd, path))
         finally:
             os.close(fd)
 
 
-def _open_regular(path: Path) -> int:
+def open_regular(path: Path) -> int:
+    """A descriptor of the regular file at `path`, for reading. FileNotFoundError where there is nothing, IntegrityError where
+    there is something else, StoreError where the system refuses."""
     try:
         # O_NONBLOCK: opening a named pipe would wait for a writer before fstat could tell what it is.
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

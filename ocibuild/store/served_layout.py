@@ -16,7 +16,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, BinaryIO
 
-from ocibuild.errors import NotFoundError, StoreError
+from ocibuild.errors import IntegrityError, NotFoundError, StoreError
 from ocibuild.events import Emit, silent
 from ocibuild.oci.codec import encode
 from ocibuild.oci.descriptor import Descriptor
@@ -26,7 +26,7 @@ from ocibuild.store.index_document import entries_of
 from ocibuild.store.layout import Layout
 from ocibuild.store.locking import is_acquired
 from ocibuild.store.naming import Entry, entry_of, named
-from ocibuild.store.reading import BLOBS, INDEX_FILE, blob_path
+from ocibuild.store.reading import BLOBS, INDEX_FILE, blob_path, open_regular
 from ocibuild.store.writing import (
     BLOB_MODE,
     StagedFile,
@@ -51,9 +51,10 @@ class Upload(StagedFile):
     def pieces(self) -> Iterator[bytes]:
         """What was written so far, from its beginning."""
         position = 0
-        while piece := os.pread(self._fd, _PIECE, position):
-            position += len(piece)
-            yield piece
+        with disk_errors("read", self._path):
+            while piece := os.pread(self._fd, _PIECE, position):
+                position += len(piece)
+                yield piece
 
     def commit(self, digest: Digest) -> None:
         """Makes what was written the blob `digest`: the caller has hashed it."""
@@ -144,15 +145,12 @@ class ServedLayout(Layout):
         return status.st_size if S_ISREG(status.st_mode) else None
 
     def open_file(self, digest: Digest) -> BinaryIO:
-        """A blob to send from; nothing in it is verified. NotFoundError where there is no such regular file."""
-        path = self.path / blob_path(digest)
+        """A blob to send from; nothing in it is verified. NotFoundError where there is no such regular file, StoreError where it
+        cannot be opened."""
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as error:
+            fd = open_regular(self.path / blob_path(digest))
+        except (FileNotFoundError, IntegrityError) as error:
             raise NotFoundError(f"there is no {self._subject(f'blob {digest}')}") from error
-        if not S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise NotFoundError(f"there is no {self._subject(f'blob {digest}')}")
         return os.fdopen(fd, "rb", buffering=0)
 
     def remove_blob(self, digest: Digest) -> None:

@@ -18,11 +18,11 @@ class TarWriter:
 
     def add(self, name: str, chunks: Iterable[bytes]) -> None:
         """Appends a file. How large it is need not be known: its header is filled in once its bytes are written."""
-        start = self._file.position
-        self._file.write(bytes(tarfile.BLOCKSIZE))
+        start, unfilled = self._file.position, header(name, 0)
+        self._file.write(unfilled)
         for chunk in chunks:
             self._file.write(chunk)
-        size = self._file.position - start - tarfile.BLOCKSIZE
+        size = self._file.position - start - len(unfilled)
         self._file.write(bytes(-size % tarfile.BLOCKSIZE))
         self._file.overwrite(start, header(name, size))
 
@@ -33,8 +33,9 @@ class TarWriter:
 
 
 def header(name: str, size: int) -> bytes:
-    """The one block that stands before a regular file in a tar."""
+    """What stands before a regular file in a tar: one block; three where the last part of the name has over 100 bytes."""
     info = tarfile.TarInfo(name)
     info.size, info.mode = size, 0o644
-    # GNU's binary size field fits into the one block that was left free; a PAX record would not.
-    return info.tobuf(tarfile.USTAR_FORMAT if size < _USTAR_SIZE_LIMIT else tarfile.GNU_FORMAT)
+    # GNU's binary size field fits into the room that was left free; a PAX record would not. Blobs by SHA-512 have long names.
+    fits = size < _USTAR_SIZE_LIMIT and len(name.rpartition("/")[2]) <= tarfile.LENGTH_NAME
+    return info.tobuf(tarfile.USTAR_FORMAT if fits else tarfile.GNU_FORMAT)

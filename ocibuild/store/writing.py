@@ -11,9 +11,10 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISDIR
 from types import TracebackType
 from typing import Self
 
@@ -162,9 +163,36 @@ def write_file(path: Path, raw: bytes, *, mode: int = FILE_MODE) -> None:
         file.publish(path)
 
 
-@contextmanager
-def output_file(path: Path) -> Iterator[StagedFile]:
-    """A file that becomes `path` when the block ends well; parents are made, links that the user set are followed.
+def refuse_unwritable(path: Path, made: Iterable[Path] = (), *, in_place: bool = False) -> None:
+    """StoreError, if `path` is sure not to be written in the end. A look, before long work: nothing is made or opened.
+
+    The directories `made`, with all above and below them, may be there by then. A file is replaced, or changed `in_place`.
+    """
+    if os.path.isdir(path):
+        raise store_error("write", path, _refusal(errno.EISDIR))
+    if os.path.exists(path) and (in_place or not os.path.isfile(path)):
+        if not os.access(path, os.W_OK):
+            raise store_error("write", path, _refusal(errno.EACCES))
+        return
+    directory = path.parent
+    whole = Path(os.path.abspath(directory))
+    related = (each for each in map(Path, map(os.path.abspath, made)) if {whole, each} & {*whole.parents, *each.parents})
+    if not directory.exists() and any(related):
+        return
+    with disk_errors("write a file", directory):
+        if not S_ISDIR(os.stat(directory).st_mode):
+            raise _refusal(errno.ENOTDIR)
+        if not os.access(directory, os.W_OK | os.X_OK):
+            is_read_only = os.statvfs(directory).f_flag & os.ST_RDONLY
+            raise _refusal(errno.EROFS if is_read_only else errno.EACCES)
+
+
+def _refusal(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+def replaceable(path: Path) -> Path:
+    """The file that an output at `path` becomes: links that the user set are followed.
 
     UsageError for a path that holds anything but a file: renaming over /dev/null as root would be a sad surprise.
     """
@@ -174,6 +202,13 @@ def output_file(path: Path) -> Iterator[StagedFile]:
             f"for a directory write oci:{path}" if os.path.isdir(final) else "name a file that may be made or replaced"
         )
         raise UsageError(f"{path} is not a file", hint=hint)
+    return final
+
+
+@contextmanager
+def output_file(path: Path) -> Iterator[StagedFile]:
+    """A file that becomes `path` when the block ends well; parents are made. UsageError if it is not `replaceable`."""
+    final = replaceable(path)
     make_directory(final.parent)
     remove_abandoned(final.parent, is_temporary)
     with StagedFile(final.parent) as file:

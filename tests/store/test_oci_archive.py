@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import tarfile
 from pathlib import Path
@@ -7,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from ocibuild.errors import IntegrityError, NotFoundError, StoreError
+from ocibuild.oci.blobs import BlobSource
+from ocibuild.oci.codec import encode
 from ocibuild.oci.descriptor import Descriptor, describe
+from ocibuild.oci.digest import Digest
 from ocibuild.oci.media_type import OCI_FOREIGN_LAYER, OCI_LAYER, OCI_MANIFEST
 from ocibuild.oci.platform import parse_platform
 from ocibuild.oci.reference import parse_reference
@@ -72,6 +76,19 @@ def test_an_archive_reads_like_the_layout(layout: Layout, tmp_path: Path) -> Non
     assert archive.blob_origins(image) == ()
     with pytest.raises(NotFoundError, match="there is no blob"):
         list(archive.open_blob(describe(b"none", OCI_LAYER)))
+
+
+def test_blobs_by_sha512_have_names_that_old_tars_had_no_room_for(layout: Layout, tmp_path: Path) -> None:
+    raw = layer_tar("a")
+    layer = Descriptor(OCI_LAYER, Digest("sha512", hashlib.sha512(raw).hexdigest()), len(raw))
+    layout.put_blob(BlobSource(layer, lambda: iter((raw,))))
+    config = layout.put_bytes(b"{}", "application/vnd.oci.image.config.v1+json")
+    manifest = {"schemaVersion": 2, "config": config.to_json(), "layers": [layer.to_json()]}
+    image = layout.put_bytes(encode(manifest), OCI_MANIFEST)
+    write_oci_archive(tmp_path / "image.tar", layout, [named(image, reference=HELLO)])
+    assert b"".join(open_oci_archive(tmp_path / "image.tar").open_blob(layer)) == raw
+    call("tar", "xf", tmp_path / "image.tar", "-C", tmp_path)
+    assert (tmp_path / "blobs/sha512" / layer.digest.encoded).read_bytes() == raw
 
 
 def test_foreign_layers_are_left_out(layout: Layout, tmp_path: Path) -> None:
