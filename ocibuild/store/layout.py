@@ -183,8 +183,10 @@ class Layout(LayoutReader):
     def record_origins(self, origins: Mapping[Digest, Reference]) -> None:
         """Remember repositories that hold blobs, whether the layout has these blobs or not."""
         with self._exclusive():
-            merged = merge_origins(self._origins(), origins)
-            write_file(self.path / ORIGINS_FILE, encode_origins(merged))
+            known = self._origins()
+            merged = merge_origins(known, origins)
+            if merged != known:
+                write_file(self.path / ORIGINS_FILE, encode_origins(merged))
 
     def blob_origins(self, descriptor: Descriptor) -> Sequence[Reference]:
         """The repositories that were recorded for this blob, in the order of their names."""

@@ -153,7 +153,7 @@ class LayoutReader:
 
     def referrers(self, subject: Digest, artifact_type: str | None = None) -> tuple[Descriptor, ...]:
         """What refers to a manifest: by the list under the referrers tag (as we and regclient write it), and of all that the
-        index names (as oras writes it) what has this subject. What cannot be read is passed over."""
+        index names (as oras writes it) what has this subject. Of the latter, what cannot be read is passed over."""
         found = (referrer for entry in self.entries() for referrer in self._referrers_at(entry, subject))
         return of_type(found, artifact_type)
 
