@@ -27,7 +27,7 @@ _PLACEHOLDERS = bytes(char if char < 128 else ord("_") for char in range(256))
 
 
 class _Frame(NamedTuple):
-    """What headers have in common besides name and size: three stretches, the sum of their bytes, what pax has to say of them."""
+    """What headers have in common, all but name and size: three stretches, their share of the checksum, what pax has to say."""
 
     front: bytes
     back: bytes
@@ -120,5 +120,5 @@ def _frame(  # noqa: PLR0917 - the fields of the header, in its order
     front = b"%07o\0%07o\0%07o\0" % (mode, uid, gid)
     back = b"%011o\0" % mtime
     rest = _REST.pack(kind, link, b"ustar", b"00", b"%07o" % major, b"%07o" % minor)
-    total = sum(front) + sum(back) + sum(rest) + 8 * ord(" ")
+    total = sum(front) + sum(back) + sum(rest) + 8 * ord(" ")  # as which the checksum counts itself
     return _Frame(front, back, rest, total, tuple(records.items()))
