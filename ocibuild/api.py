@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ocibuild.checks.rule import Rule
     from ocibuild.ci.dotenv import DOTENV_LIMIT, dotenv
     from ocibuild.ci.git import git_facts
-    from ocibuild.ci.github_files import put_outputs, put_summary, takes_summary
+    from ocibuild.ci.github_files import put_outputs, put_summary, step_files, takes_summary
     from ocibuild.differences import Difference, ImageDifference, ImageLayer, ValueChange
     from ocibuild.graph import Node
     from ocibuild.image import PlatformImage
@@ -60,7 +60,8 @@ if TYPE_CHECKING:
     from ocibuild.spec.policies import load_policy
     from ocibuild.spec.yaml_text import as_yaml
     from ocibuild.store.naming import Entry
-    from ocibuild.store.writing import write_file
+    from ocibuild.store.writing import refuse_unwritable
+    from ocibuild.store.writing import write_output as write_file
     from ocibuild.tree.comparing import FileChange
     from ocibuild.tree.entry import Entry as FileEntry
     from ocibuild.tree.entry import shown as shown_path
@@ -77,7 +78,7 @@ _HOMES = {
     "ocibuild.checks.rule": "Rule",
     "ocibuild.ci.dotenv": "DOTENV_LIMIT dotenv",
     "ocibuild.ci.git": "git_facts",
-    "ocibuild.ci.github_files": "put_outputs put_summary takes_summary",
+    "ocibuild.ci.github_files": "put_outputs put_summary step_files takes_summary",
     "ocibuild.differences": "Difference ImageDifference ImageLayer ValueChange",
     "ocibuild.graph": "Node",
     "ocibuild.image": "PlatformImage",
@@ -112,7 +113,7 @@ _HOMES = {
     "ocibuild.spec.policies": "load_policy",
     "ocibuild.spec.yaml_text": "as_yaml",
     "ocibuild.store.naming": "Entry",
-    "ocibuild.store.writing": "write_file",
+    "ocibuild.store.writing": "refuse_unwritable write_file=write_output",
     "ocibuild.tree.comparing": "FileChange",
     "ocibuild.tree.entry": "FileEntry=Entry shown_path=shown",
     "ocibuild.tree.wording": "change_details=details",
@@ -127,7 +128,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     # base images
     "BaseState", "Locked", "Standing", "base_states", "lock", "lock_findings", "recorded_bases",
     # building
-    "DEFAULT_OUTPUT", "VERSION", "WRITER", "Built", "Chosen", "PlatformImage", "Reuse", "build", "choose_changed", "write_file",
+    "DEFAULT_OUTPUT", "VERSION", "WRITER", "Built", "Chosen", "PlatformImage", "Reuse", "build", "choose_changed", "refuse_unwritable", "write_file",
     # the cache
     "Usage", "cache_directory", "prune", "usage",
     # places
@@ -140,7 +141,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     # comparing
     "Difference", "FileChange", "FileEntry", "ImageDifference", "ImageLayer", "ValueChange", "change_details", "diff", "report", "shown_path",
     # what a CI job hands on
-    "DOTENV_LIMIT", "dotenv", "put_outputs", "put_summary", "takes_summary",
+    "DOTENV_LIMIT", "dotenv", "put_outputs", "put_summary", "step_files", "takes_summary",
     # serving
     "serve",
 ]  # fmt: skip

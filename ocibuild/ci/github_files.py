@@ -27,6 +27,12 @@ def put_outputs(
         _append(path, "".join(_block(name, value, new_delimiter) for name, value in values.items()).encode())
 
 
+def step_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """The files that are added to; none outside GitHub Actions."""
+    named = (_file(name, environ) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"))
+    return tuple(path for path in named if path is not None)
+
+
 def takes_summary(environ: Mapping[str, str]) -> bool:
     """Whether a summary would be shown to anybody."""
     return _file("GITHUB_STEP_SUMMARY", environ) is not None

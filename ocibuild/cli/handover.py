@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -82,6 +83,15 @@ def result_of_index(index: Descriptor, destination: Location, tags: Sequence[str
     return Result(index.digest, reference, names, metadata_of_index(index, reference, names))
 
 
+def check_handover(options: Mapping[str, Any], made: Sequence[Path] = ()) -> None:
+    """StoreError where `hand_over` is sure to fail, before the work that leads to it. `made` are directories that it makes."""
+    for name in ("metadata_file", "dotenv"):
+        if options[name]:
+            api.refuse_unwritable(options[name], made)
+    for file in api.step_files(os.environ):
+        api.refuse_unwritable(file, made, in_place=True)
+
+
 def hand_over(results: Sequence[Result], options: Mapping[str, Any], emit: Emit) -> None:
     """Leave all of it, as the options and the environment ask for. Of several images, each value has a line for each."""
     metadata = metadata_text([result.metadata for result in results])
@@ -135,5 +145,6 @@ def failures_summarised() -> Iterator[None]:
         if wants_summary():
             from ocibuild.cli.step_summary import failure_summary
 
-            summarise(failure_summary(error))
+            with suppress(OSError):  # the error that led here matters more
+                summarise(failure_summary(error))
         raise

@@ -13,7 +13,7 @@ from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.location import LayoutLocation, LocalLocation, OciArchiveLocation
 from ocibuild.store.layout import Layout
 from ocibuild.store.naming import full_reference, named
-from ocibuild.store.writing import working_directory
+from ocibuild.store.writing import replaceable, working_directory
 
 
 def write_archive(
@@ -30,12 +30,17 @@ def write_archive(
         write_oci_archive(output.path, reader, entries)
         return
     if len(images) != 1:
-        raise UsageError("a docker-archive holds one image", hint="build one spec at a time, or use oci-archive:FILE")
+        raise several_images()
     from ocibuild.store.docker_archive import write_docker_archive
 
     ((descriptor, names),) = images
     references = [reference for name in names if (reference := full_reference(name))]
     write_docker_archive(output.path, reader, descriptor, references)
+
+
+def several_images() -> UsageError:
+    """The error for more than one image in a docker-archive."""
+    return UsageError("a docker-archive holds one image", hint="build one spec at a time, or use oci-archive:FILE")
 
 
 def _entry(descriptor: Descriptor, name: str | None) -> Descriptor:
@@ -45,9 +50,13 @@ def _entry(descriptor: Descriptor, name: str | None) -> Descriptor:
 
 @contextmanager
 def workplace(output: LocalLocation, emit: Emit) -> Iterator[Layout]:
-    """The layout that is worked in: the output itself, or a temporary one beside an archive."""
+    """The layout that is worked in: the output itself, or a temporary one beside an archive.
+
+    UsageError where no archive can be written: the work would be for nothing.
+    """
     if isinstance(output, LayoutLocation):
         yield Layout.create(output.path, emit=emit)
         return
+    replaceable(Path(output.path))
     with working_directory(Path(output.path).parent) as path:
         yield Layout.create(path / "layout", emit=emit)

@@ -11,10 +11,10 @@ from ocibuild.bases import asked_for_at
 from ocibuild.events import Stage
 from ocibuild.image import BaseImage
 from ocibuild.layers.build import build_layers
-from ocibuild.oci.location import LayoutLocation, LocalLocation, Location, RegistryLocation
+from ocibuild.oci.location import DockerArchiveLocation, LayoutLocation, LocalLocation, Location, RegistryLocation
 from ocibuild.oci.media_type import is_foreign
 from ocibuild.plan import BuiltLayer, FilesLayer, LayerPlan, Origin, Plan
-from ocibuild.recipes.archives import workplace, write_archive
+from ocibuild.recipes.archives import several_images, workplace, write_archive
 from ocibuild.recipes.places import Places
 from ocibuild.recipes.published import published_layers, take_published
 from ocibuild.recipes.titles import titles_of_plans
@@ -47,6 +47,8 @@ def build(
     remembers where. Without `reuse` everything is made anew. What goes wrong leaves `output` without the new images: an
     archive as it was, a layout as it named them.
     """
+    if isinstance(output, DockerArchiveLocation):
+        _refuse_several(plans)
     bases = read_bases(plans, places.reader)
     whole = self_contained or not isinstance(output, LayoutLocation)
     with workplace(output, places.emit) as layout:
@@ -57,6 +59,16 @@ def build(
         built = tuple(put_image(plan, layers, bases, layout) for plan in plans)
         _deliver(built, layout, output)
     return built
+
+
+def _refuse_several(plans: Sequence[Plan]) -> None:
+    """UsageError for what no docker-archive holds, which would else be noticed when all is built."""
+    from ocibuild.store.docker_archive import several_platforms
+
+    if len(plans) > 1:
+        raise several_images()
+    if any(plan.is_index for plan in plans):
+        raise several_platforms()
 
 
 def _build_layers(

@@ -163,8 +163,17 @@ def write_file(path: Path, raw: bytes, *, mode: int = FILE_MODE) -> None:
         file.publish(path)
 
 
+def write_output(path: Path, raw: bytes) -> None:
+    """Makes `raw` the content of what a user named: links are followed, and a pipe or a device is written to."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        with disk_errors("write", path):
+            path.write_bytes(raw)
+    else:
+        write_file(_followed(path), raw)
+
+
 def refuse_unwritable(path: Path, made: Iterable[Path] = (), *, in_place: bool = False) -> None:
-    """StoreError, if `path` is sure not to be written in the end. A look, before long work: nothing is made or opened.
+    """StoreError, if `write_output` is sure to fail in the end. A look, before long work: nothing is made or opened.
 
     The directories `made`, with all above and below them, may be there by then. A file is replaced, or changed `in_place`.
     """
@@ -174,10 +183,8 @@ def refuse_unwritable(path: Path, made: Iterable[Path] = (), *, in_place: bool =
         if not os.access(path, os.W_OK):
             raise store_error("write", path, _refusal(errno.EACCES))
         return
-    directory = path.parent
-    whole = Path(os.path.abspath(directory))
-    related = (each for each in map(Path, map(os.path.abspath, made)) if {whole, each} & {*whole.parents, *each.parents})
-    if not directory.exists() and any(related):
+    directory = _followed(path).parent
+    if not os.path.exists(directory) and any(_is_in_line(directory, each) for each in made):
         return
     with disk_errors("write a file", directory):
         if not S_ISDIR(os.stat(directory).st_mode):
@@ -185,6 +192,15 @@ def refuse_unwritable(path: Path, made: Iterable[Path] = (), *, in_place: bool =
         if not os.access(directory, os.W_OK | os.X_OK):
             is_read_only = os.statvfs(directory).f_flag & os.ST_RDONLY
             raise _refusal(errno.EROFS if is_read_only else errno.EACCES)
+
+
+def _is_in_line(one: Path, other: Path) -> bool:
+    above, below = sorted((Path(os.path.abspath(one)), Path(os.path.abspath(other))), key=lambda path: len(path.parts))
+    return below.is_relative_to(above)
+
+
+def _followed(path: Path) -> Path:
+    return Path(os.path.realpath(path)) if os.path.islink(path) else path
 
 
 def _refusal(number: int) -> OSError:

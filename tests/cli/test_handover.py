@@ -268,3 +268,36 @@ def test_digests_are_those_of_the_registry(cli: Cli, host: str, step: Step, fake
     stored = fake_registry.manifest("team/app", "latest")
     assert stored is not None
     assert step.outputs["digest"] == digest_of(stored.data)
+
+
+@pytest.mark.parametrize("option", ["--metadata-file", "--dotenv", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"])
+def test_what_cannot_be_handed_over_is_told_before_anything_is_built(
+    cli: Cli, host: str, project: Path, step: Step, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    lost = str(project / "missing/result")
+    given = (option, lost) if option.startswith("--") else ()
+    if not given:
+        monkeypatch.setenv(option, lost)
+    for command in (("build",), ("push",), ("index", "create", "oci:new", "oci:old")):
+        done = cli(*command, *given)
+        assert (done.status, done.stdout) == (3, "")
+        assert f"at: {project}/missing\n" in done.stderr
+        assert "hint: check the path" in done.stderr
+    assert not (project / ".ocibuild").exists()
+
+
+def test_results_may_go_where_the_build_puts_its_image(cli: Cli, host: str, project: Path) -> None:
+    assert cli("build", "-q", "-o", "oci:out/layout", "--metadata-file", "out/built.json").status == 0
+    assert cli("index", "create", "-q", "oci:new", "oci:out/layout", "--dotenv", "new/image.env").status == 0
+    assert (project / "out/built.json").exists()
+    assert (project / "new/image.env").exists()
+
+
+def test_a_summary_that_cannot_be_written_hides_no_error(
+    cli: Cli, project: Path, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project))
+    write_tree(project, {"ocibuild.yaml": "apiVersion: ocibuild/v1\nimge: x\n"})
+    done = cli("build", "-q")
+    assert done.status == 2
+    assert "imge" in done.stderr

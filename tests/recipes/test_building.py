@@ -164,17 +164,23 @@ def test_a_docker_archive_has_the_names_that_docker_loads(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("specs", "message"),
+    ("to", "specs", "message"),
     [
-        ((MULTI,), "holds one platform"),
-        ((NAMED, f"image: localhost/two\ntags: [v1]\n{HELLO}"), "holds one image"),
+        ("docker-archive:image.tar", (MULTI,), "holds one platform"),
+        ("docker-archive:image.tar", (NAMED, f"image: localhost/two\ntags: [v1]\n{HELLO}"), "holds one image"),
+        ("docker-archive:taken", (NAMED,), "is not a file"),
+        ("oci-archive:taken", (NAMED,), "is not a file"),
     ],
-    ids=["two platforms", "two images"],
+    ids=["two platforms", "two images", "a directory for a docker-archive", "a directory for an oci-archive"],
 )
-def test_a_docker_archive_holds_one_image(desk: Desk, specs: tuple[str, ...], message: str) -> None:
+def test_what_no_archive_can_hold_is_refused_before_a_layer_is_built(
+    desk: Desk, to: str, specs: tuple[str, ...], message: str
+) -> None:
+    desk.path("taken").mkdir()
     with pytest.raises(UsageError, match=message):
-        desk.build(*specs, to="docker-archive:image.tar")
-    assert not desk.path("image.tar").exists()
+        desk.build(*specs, to=to)
+    assert desk.events == []
+    assert sorted(path.name for path in desk.directory.iterdir()) == ["ocibuild.yaml", "taken"]
 
 
 # What goes wrong

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -21,8 +22,10 @@ from ocibuild.store.writing import (
     is_temporary,
     make_directory,
     output_file,
+    refuse_unwritable,
     working_directory,
     write_file,
+    write_output,
 )
 
 
@@ -185,6 +188,80 @@ def test_an_output_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
         file.write(b"abc")
         raise KeyboardInterrupt
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"image.tar": b"before"}
+
+
+# What a user names for results
+
+
+def test_a_result_follows_links_and_goes_into_pipes_and_devices(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "null").symlink_to("/dev/null")
+    with open(os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        for name in ("pipe", "link", "null", "file"):
+            refuse_unwritable(tmp_path / name)
+            write_output(tmp_path / name, name.encode())
+        assert reader.read() == b"pipe"
+    assert (tmp_path / "file").read_bytes() == b"file"
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "null").is_char_device()
+
+
+@pytest.mark.parametrize("path", ["directory", "file/result", "missing/result", "file/missing/result", "loop/result"])
+def test_what_cannot_be_written_is_refused_before_with_the_same_words(tmp_path: Path, path: str) -> None:
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StoreError) as early:
+        refuse_unwritable(tmp_path / path)
+    assert sorted(tmp_path.rglob("*")) == before
+    with pytest.raises(StoreError) as late:
+        write_output(tmp_path / path, b"")
+    told = [(error.value.where, error.value.hint) for error in (early, late)]
+    assert told[0] == told[1]
+    assert early.value.what == late.value.what
+
+
+@pytest.mark.parametrize(
+    ("path", "made"),
+    [("new", ""), ("old", ""), ("nowhere", ""), ("out/a", "out"), ("out/a", "out/layout"), ("out/deep/a", "out")],
+)
+def test_what_may_be_written_in_the_end_is_not_refused(tmp_path: Path, path: str, made: str) -> None:
+    (tmp_path / "old").write_text("old")
+    (tmp_path / "nowhere").symlink_to("new")
+    for in_place in (False, True):
+        refuse_unwritable(tmp_path / path, [tmp_path / made] if made else [], in_place=in_place)
+    assert (tmp_path / "old").read_text() == "old"
+    with pytest.raises(StoreError):
+        refuse_unwritable(tmp_path / "output/a", [tmp_path / "out"])
+
+
+@pytest.mark.parametrize(("mode", "in_place"), [(0o555, False), (0o644, False), (0o444, True)])
+def test_missing_permission_is_noticed_before(tmp_path: Path, mode: int, in_place: bool) -> None:
+    """In a process of its own: where root runs the tests, it becomes another user."""
+    file = Path("directory/result")
+    (tmp_path / "directory").mkdir()
+    (tmp_path / file).touch()
+    forbidden = file if in_place else file.parent
+    (tmp_path / forbidden).chmod(mode)
+    tmp_path.chmod(0o755)
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        with suppress(BaseException):  # the child must not run the tests on
+            os.chdir(tmp_path)
+            if os.geteuid() == 0:
+                os.setuid(65534)
+            try:
+                refuse_unwritable(file, in_place=in_place)
+            except StoreError as error:
+                os.write(writing, f"{error.where}: {error.what}".encode())
+        os._exit(0)
+    os.close(writing)
+    with open(reading) as said:
+        assert re.fullmatch(f"{forbidden}: cannot write.*: {os.strerror(errno.EACCES)}", said.read())
+    os.waitpid(child, 0)
+    (tmp_path / forbidden).chmod(0o755)
 
 
 def test_an_output_is_never_a_device_or_a_directory(tmp_path: Path) -> None:

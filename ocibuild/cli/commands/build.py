@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ import click
 from ocibuild import api
 from ocibuild.cli.handover import (
     LayerTally,
+    check_handover,
     failures_summarised,
     hand_over,
     results_of_built,
@@ -34,7 +36,14 @@ from ocibuild.cli.results import built_as_json, print_json, pushed_as_json, show
 from ocibuild.cli.session import default_jobs, opened_places, plans
 from ocibuild.errors import UsageError
 from ocibuild.events import Emit, Noted
-from ocibuild.oci.location import DockerArchiveLocation, LocalLocation, RegistryLocation, parse_location, parse_output
+from ocibuild.oci.location import (
+    DockerArchiveLocation,
+    LayoutLocation,
+    LocalLocation,
+    RegistryLocation,
+    parse_location,
+    parse_output,
+)
 from ocibuild.plan import Plan
 
 
@@ -78,6 +87,7 @@ def command(**options: Any) -> None:
     output, wanted = parse_output(options["output"]), plans(options)
     if options["push"] and isinstance(output, DockerArchiveLocation):
         raise UsageError("an image is not pushed out of a docker-archive", hint="build to oci:DIR or oci-archive:FILE")
+    check_handover(options, _made(output, options))
     with opened_places(options) as places:
         chosen = _chosen(wanted, options["changed_since"], places.emit)
         for plan in chosen.unchanged:
@@ -96,6 +106,13 @@ def command(**options: Any) -> None:
     else:
         for image in built:
             click.echo(image.name)
+
+
+def _made(output: LocalLocation, options: dict[str, Any]) -> tuple[Path, ...]:
+    """The directories that a build makes."""
+    path = Path(output.path)
+    place = path if isinstance(output, LayoutLocation) else path.parent
+    return place, options["cache_dir"] or api.cache_directory()
 
 
 def _build(

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from ocibuild import api
-from ocibuild.cli.handover import failures_summarised, hand_over, result_of_index, summarise_index, wants_summary
+from ocibuild.cli.handover import (
+    check_handover,
+    failures_summarised,
+    hand_over,
+    result_of_index,
+    summarise_index,
+    wants_summary,
+)
 from ocibuild.cli.options import (
     KeyValue,
     SectionedCommand,
@@ -54,6 +62,7 @@ def create(destination: str, sources: tuple[str, ...], **options: Any) -> None:
     missing at the destination is copied. The index gets the annotations that all images share.
     """
     target = parse_location(destination)
+    check_handover(options, () if isinstance(target, RegistryLocation) else (Path(target.path),))
     with opened_places(options) as places:
         index = api.create_index(
             target,

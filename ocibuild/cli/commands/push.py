@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from ocibuild import api
-from ocibuild.cli.handover import failures_summarised, hand_over, results_of_pushed, summarise_pushed, wants_summary
+from ocibuild.cli.handover import (
+    check_handover,
+    failures_summarised,
+    hand_over,
+    results_of_pushed,
+    summarise_pushed,
+    wants_summary,
+)
 from ocibuild.cli.options import (
     destination_options,
     handover_options,
@@ -61,6 +68,7 @@ def command(destinations: tuple[str, ...], **options: Any) -> int:
         if options["dry_run"]:
             planned = api.plan_push(wanted, output, references, places, terms(options))
             return show_plans(planned, options["rate"], as_json=options["as_json"])
+        check_handover(options)
         pushed = api.push_plans(wanted, output, references, places, replace(terms(options), look_back=wants_summary()))
         hand_over(results_of_pushed(pushed), options, places.emit)
         summarise_pushed(pushed)

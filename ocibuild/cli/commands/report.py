@@ -38,6 +38,7 @@ def command(image: str, file: Path, against: str | None, **options: Any) -> None
     The file needs no network and nothing beside it. IMAGE may be a reference, oci:DIR[:NAME], oci-archive:FILE or
     docker-archive:FILE.
     """
+    api.refuse_unwritable(file)
     with opened_places(options) as places:
         page = api.report(
             parse_location(image),
