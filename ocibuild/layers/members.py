@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from ocibuild.layers.arrange import arrange, inode, parent_entry
@@ -18,6 +19,7 @@ from ocibuild.layers.walk import Found
 from ocibuild.oci.tar_format import DIRECTORY, WHITEOUT_PREFIX
 from ocibuild.plan import Copy, FilesLayer
 
+_MODE, _PATH = attrgetter("mode"), attrgetter("path")
 _KINDS = {stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK}
 
 
@@ -52,8 +54,8 @@ def _lone_tree(layer: FilesLayer, surveys: Sequence[Survey]) -> tuple[Copy, Look
 
 
 def _can_be_copied(found: Sequence[Found]) -> bool:
-    kinds = {stat.S_IFMT(mode) for mode in {each.mode for each in found}}
-    return kinds <= _KINDS and not any(WHITEOUT_PREFIX in each.path for each in found)
+    kinds = {stat.S_IFMT(mode) for mode in set(map(_MODE, found))}
+    return kinds <= _KINDS and WHITEOUT_PREFIX not in b"\0".join(map(_PATH, found))
 
 
 def _tree_members(layer: FilesLayer, item: Copy, tree: Looked, known: Mapping[bytes, Entry]) -> Iterator[Entry]:
