@@ -30,8 +30,8 @@ _TAIL = """## Exit codes
 | 0 | done |
 | 1 | the image breaks a rule (findings); nothing was sent. Of `lint` and `verify`: errors were found, an invalid spec and damaged bytes among them. Of `diff`: the images differ; of `lock --check` and `check-base`: a base moved |
 | 2 | usage, or an invalid spec |
-| 3 | building failed: a source, a local file, the disk |
-| 4 | the registry refused, has no such image, or cannot be reached |
+| 3 | building failed: a source, a local file, the disk; there is no such layout or archive |
+| 4 | the registry refused, or cannot be reached; it, or the layout or archive, has no such image |
 | 5 | not logged in, or not allowed |
 | 6 | bytes, sizes or documents are not what was promised |
 | 130, 143 | interrupted (SIGINT), terminated (SIGTERM) |

@@ -124,8 +124,8 @@ def push_plans(
 ) -> tuple[Pushed, ...]:
     """Push what was built of `plans` in `output`: to the destinations that are given, else to each plan's own.
 
-    UsageError where nothing says where to, NotFoundError where a plan was not built, FindingsError where an image breaks a
-    rule: all before any request.
+    UsageError where nothing says where to, StoreError where there is no `output`, NotFoundError where a plan was not built,
+    FindingsError where an image breaks a rule: all before any request.
     """
     ways, reader = errands_of(plans, output, destinations, places, terms)
     return _run(ways, reader, places, terms)
@@ -137,7 +137,7 @@ def errands_of(
     """Every way that pushing `plans` has to go, and the place that all of them begin at."""
     targets = [destinations_of(plan, destinations, by_digest=terms.by_digest) for plan in plans]
     if not os.path.exists(output.path):
-        raise NotFoundError(f"{output} does not exist", hint=_BUILD_FIRST)
+        raise StoreError(f"{output} does not exist", hint=_BUILD_FIRST)
     reader = places.reader(output)
     images = [_find_built(plan, reader, output) for plan in plans]
     ways = tuple(

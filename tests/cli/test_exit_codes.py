@@ -51,8 +51,11 @@ def test_3_a_local_file(place: Path) -> None:
     fails(ocibuild("build", "-o", "oci:taken", cwd=place), 3, "taken")
 
 
-def test_3_a_layout_that_is_not_there(place: Path) -> None:
-    fails(ocibuild("ls", cwd=place), 3, ".ocibuild/layout")
+@pytest.mark.parametrize(
+    "command", ["ls", "push", "plan", "push --dry-run", "digest oci:.ocibuild/layout", "tag oci:.ocibuild/layout a"]
+)
+def test_3_a_layout_that_is_not_there(place: Path, command: str) -> None:
+    fails(ocibuild(*command.split(), cwd=place), 3, ".ocibuild/layout does not exist", "`ocibuild build")
 
 
 def test_4_nobody_answers(place: Path) -> None:
@@ -63,10 +66,10 @@ def test_4_there_is_no_such_image(place: Path, fake_registry: FakeRegistry) -> N
     fails(ocibuild("digest", f"{fake_registry.host}/team/app:1", cwd=place), 4, "team/app:1")
 
 
-def test_4_nothing_was_built(place: Path) -> None:
-    fails(ocibuild("push", cwd=place), 4, ".ocibuild/layout does not exist", "`ocibuild build")
+def test_4_the_layout_has_no_such_image(place: Path) -> None:
     assert ocibuild("build", cwd=place).status == 0
     fails(ocibuild("push", "-t", "other", cwd=place), 4, "registry.example/team/app:other", "`ocibuild build")
+    fails(ocibuild("digest", "oci:.ocibuild/layout:other", cwd=place), 4, "'other'", "it holds: ")
 
 
 def test_5_not_logged_in(place: Path, fake_registry: FakeRegistry) -> None:

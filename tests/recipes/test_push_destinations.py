@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ocibuild.errors import NotFoundError, RegistryError, UsageError
+from ocibuild.errors import NotFoundError, RegistryError, StoreError, UsageError
 from ocibuild.oci.blobs import Outcome
 from tests.fake_registry import SESSIONS, FakeRegistry
 from tests.fake_registry.fixtures import Run
@@ -77,7 +77,7 @@ def test_a_push_that_leads_nowhere_says_what_is_missing(
 @pytest.mark.parametrize("of", ["layout", "oci-archive:image.tar"])
 def test_what_was_not_built_is_not_pushed(desk: Desk, fake_registry: FakeRegistry, of: str) -> None:
     desk.load(for_registry(fake_registry))
-    with pytest.raises(NotFoundError, match="does not exist") as caught:
+    with pytest.raises(StoreError, match="does not exist") as caught:
         desk.push(of=of)
     assert caught.value.hint == "run `ocibuild build` first"
     assert fake_registry.connections == 0
