@@ -164,8 +164,12 @@ def test_a_git_tag_that_is_no_version_is_told_once_a_rule(
 def test_several_images_are_told_apart(cli: Cli, released: Checkout) -> None:
     two = SPEC.replace("team/app", "team/{{ name }}").replace("\n", "\nmatrix: {name: [one, two]}\n", 1)
     (released.directory / "ocibuild.yaml").write_text(two)
-    done = cli("tags", "-v")
-    assert done.stdout.split() == ["1.2.3", "1.2", "latest"] * 2
+    bare = SPEC.replace("image: registry.example/team/app\n", "")
+    write_tree(released.directory, {"bare.yaml": bare, "none.yaml": SPEC.replace("semver", "pep440,enable=false")})
+    done = cli("tags", "-v", "-f", "ocibuild.yaml", "-f", "bare.yaml", "-f", "none.yaml")
+    tags = ["1.2.3", "1.2", "latest"]
+    named = [f"registry.example/team/{name}:{tag}" for name in ("one", "two") for tag in tags]
+    assert done.stdout.splitlines() == named + tags
     assert "registry.example/team/two:1.2.3: flavor: latest" in done.stderr
     assert [image["name"] for image in cli("tags", "--json").json["images"]] == [
         "registry.example/team/one",

@@ -24,7 +24,8 @@ from ocibuild.cli.session import facts, overrides, spec_files
 @option("-v", "--verbose", is_flag=True, section=PROGRESS, help="Say what each rule gives, or why it gives no tag.")
 @json_option
 def command(**options: Any) -> None:
-    """Print the tags that the rules of specs give here and now, one a line, the most important first.
+    """Print the tags that the rules of specs give here and now, one a line, the most important first. Of several images,
+    print NAME:TAG of each (of one that has no name, TAG).
 
     What is built is read from the environment of GitHub Actions or GitLab CI, else from git.
     """
@@ -37,8 +38,9 @@ def command(**options: Any) -> None:
         print_json({"images": [_as_json(image) for image in images]})
     else:
         for image in images:
-            for tag in image.plan.tags:
-                click.echo(tag)
+            names = image.plan.references if len(images) > 1 else ()
+            for name in names or image.plan.tags:
+                click.echo(name)
 
 
 def _explain(image: api.ImageTags, *, of_several: bool) -> None:
