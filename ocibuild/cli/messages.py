@@ -68,7 +68,7 @@ def show_usage_error(error: click.ClickException) -> None:
     else:
         what = error.format_message().removesuffix(".")
         what = what[:1].lower() + what[1:]
-        hint = _hint_for_variable(error) or _hint_for_arguments(error) or hint
+        hint = _hint_for_variable(error) or _hint_for_arguments(error) or _hint_for_missing(error) or hint
     _show(what, None, hint)
 
 
@@ -167,6 +167,13 @@ def _hint_for_arguments(error: click.ClickException) -> str | None:
         return f"a spec, or a directory of specs, is named with -f: `{context.command_path} -f PATH`"
     usage = " ".join((context.command_path, *context.command.collect_usage_pieces(context)))
     return f"it is `{usage}`; see `{context.command_path} --help`"
+
+
+def _hint_for_missing(error: click.ClickException) -> str | None:
+    """What to add, where an option that has to be given was not."""
+    if not isinstance(error, click.MissingParameter) or not isinstance(error.param, click.Option):
+        return None
+    return f"add `{error.param.opts[0]} {error.param.metavar}`: {error.param.help}".removesuffix(".")
 
 
 def _options_of(context: click.Context) -> list[str]:

@@ -89,7 +89,7 @@ CASES = {
     "whiteout name": Case(copying("d/"), "d/.wh.x", "2:19", "use `remove`", 3, files={"d/.wh.x": ""}),
     "missing archive": Case("layers: [{archive: no.tar}]\n", "'no.tar' does not exist", "2:10", "", 3),
     "not an archive": Case("layers: [{archive: a.tar}]\n", "a.tar", "2:10", "", 3, files={"a.tar": "no tar" * 200}),
-    "layout that is not there": Case("base: oci:none\n", "none does not exist", "", "", 3),
+    "layout that is not there": Case("base: oci:none\n", "none does not exist", "2:7", "makes an image layout there", 3),
     "no layer": Case("", "has neither a base nor a layer", "1:1", "add `base` or `layers`"),
 }  # fmt: skip
 
@@ -184,6 +184,18 @@ def test_wide_characters_do_not_move_the_caret(cli: Cli, tmp_path: Path) -> None
         (["build", "-t", "BAD TAG"], "BAD TAG"),
         (["build", "--platform", "amd64"], "\nthe command line has one problem\n"),
         (["build", "--push", "-o", "docker-archive:x.tar"], "docker-archive"),
+        (["report", "oci:x"], "\n  hint: add `-o FILE`: The file to write\n"),
+        (
+            ["attach", "oci:x", "ocibuild.yaml"],
+            "\n  hint: add `--type TYPE`: What it is: the artifact type, a media type\n",
+        ),
+        (["serve", "ocibuild.yaml"], "`ocibuild copy oci-archive:ocibuild.yaml oci:DIR` makes a layout of an archive"),
+        (
+            ["serve", "docker-archive:x.tar"],
+            "`ocibuild copy docker-archive:x.tar oci:DIR` makes a layout of an archive",
+        ),
+        (["serve", "oci:x:1.2"], "oci:x:1.2 is one image, and a whole layout is served\n  hint: name oci:x\n"),
+        (["serve", "oci:"], "'oci:' names no path"),
     ],
 )
 def test_a_bad_argument_ends_with_one_message(cli: Cli, arguments: list[str], message: str, tmp_path: Path) -> None:

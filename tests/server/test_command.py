@@ -72,7 +72,7 @@ def test_it_says_where_it_is_and_ends_with_a_signal(layout: Path, number: int, c
 
 
 def test_it_shows_requests_when_asked_without_obeying_them(layout: Path) -> None:
-    with command(layout, "-v") as process:
+    with command(f"oci:{layout}", "-v") as process:
         parts = urlsplit(process.url)
         with socket.create_connection((str(parts.hostname), parts.port or 0), timeout=20) as connection:
             connection.sendall(b"GET /v2/\x1b]0;title\x07x HTTP/1.1\r\n\r\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -11,6 +12,30 @@ from ocibuild import api
 from ocibuild.cli.messages import printable, say
 from ocibuild.cli.options import WholeNumber, option, subcommand
 from ocibuild.cli.progress import progress
+from ocibuild.errors import UsageError
+from ocibuild.oci.location import LayoutLocation, parse_location
+
+
+class _Layout(click.Path):
+    """A layout by its directory, with or without the `oci:` that it has elsewhere."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        del param, ctx
+        text = os.fspath(value)
+        is_place = text.startswith(("oci:", "oci-archive:", "docker-archive:"))
+        place = parse_location(text) if is_place else LayoutLocation(text)
+        if not isinstance(place, LayoutLocation):
+            raise UsageError(f"{text} is an archive, and a layout is served", hint=_unpacking(text))
+        if place.name:
+            raise UsageError(f"{text} is one image, and a whole layout is served", hint=f"name oci:{place.path}")
+        if os.path.isfile(place.path):
+            hint = _unpacking(f"oci-archive:{place.path}")
+            raise UsageError(f"{place.path} is a file, and a layout is a directory", hint=hint)
+        return place.path
+
+
+def _unpacking(archive: str) -> str:
+    return f"`ocibuild copy {archive} oci:DIR` makes a layout of an archive; then serve DIR"
 
 
 @subcommand(
@@ -19,7 +44,7 @@ from ocibuild.cli.progress import progress
     "ocibuild serve --port 0 /tmp/registry",
     "podman pull --tls-verify=false 127.0.0.1:5000/octocat/hello:1.0",
 )
-@click.argument("directory", default=api.DEFAULT_OUTPUT.path, metavar="[DIR]", type=click.Path(file_okay=False))
+@click.argument("directory", default=api.DEFAULT_OUTPUT.path, metavar="[DIR]", type=_Layout(file_okay=False))
 @option("--host", default="127.0.0.1", metavar="ADDRESS", show_default=True, help="The address to listen at.")
 @option(
     "--port",
