@@ -50,7 +50,7 @@ class LintTerms:
 
 @dataclass(frozen=True, slots=True)
 class LintReport:
-    """What was found, in order of place; what was let pass, with the waiver that does; and the files that were read."""
+    """What was found, in order of place; what was let pass, with the waiver that does; and the files that were checked."""
 
     findings: tuple[Finding, ...]
     waived: tuple[tuple[Finding, Waiver], ...]
@@ -70,7 +70,8 @@ def lint(paths: Sequence[Path], terms: LintTerms, facts: Facts) -> LintReport:
         found, passed = _LINTERS[kind](path, terms, facts)
         findings += sorted(found, key=_order)
         waived += passed
-    return LintReport(tuple(findings), tuple(waived), tuple(files))
+    # What specs share is read with each of them, and told once.
+    return LintReport(tuple(dict.fromkeys(findings)), tuple(dict.fromkeys(waived)), tuple(files))
 
 
 def _order(finding: Finding) -> tuple[str, int, int]:

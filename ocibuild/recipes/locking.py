@@ -65,8 +65,8 @@ class Locked:
 
 
 def base_states(paths: Sequence[Path], overrides: Overrides, facts: Facts, places: Places) -> tuple[BaseState, ...]:
-    """How the bases of specs stand, in the order of the specs. Nothing is written."""
-    return tuple(state for _, state in _looked_up(written_bases(paths, overrides, facts), places))
+    """How the bases of specs stand, in the order of the specs; one that they share, once. Nothing is written."""
+    return _distinct(state for _, state in _looked_up(written_bases(paths, overrides, facts), places))
 
 
 def recorded_bases(location: Location, places: Places) -> tuple[BaseState, ...]:
@@ -100,7 +100,7 @@ def lock(
     texts = {**_edited(in_place), **_lock_files(in_file)}
     for path, raw in texts.items():
         write_file(path, raw, mode=stat.S_IMODE(path.stat().st_mode) if path.exists() else FILE_MODE)
-    return Locked(tuple(replace(state, pinned=state.now) for _, state in looked_up), tuple(texts))
+    return Locked(_distinct(replace(state, pinned=state.now) for _, state in looked_up), tuple(texts))
 
 
 def lock_findings(states: Iterable[BaseState]) -> Iterator[Finding]:
@@ -111,6 +111,11 @@ def lock_findings(states: Iterable[BaseState]) -> Iterator[Finding]:
         elif state.standing is Standing.MOVED:
             message = f"{replace(state.reference, digest=None)} is {state.now} now, and pinned to {state.pinned}"
             yield Finding("base-moved", message, state.place, "run `ocibuild lock`")
+
+
+def _distinct(states: Iterable[BaseState]) -> tuple[BaseState, ...]:
+    """Each once: a base in a file that specs share is met once for every lock file beside them."""
+    return tuple(dict.fromkeys(states))
 
 
 def _looked_up(bases: Sequence[WrittenBase], places: Places) -> list[tuple[WrittenBase, BaseState]]:
@@ -137,11 +142,10 @@ def _refuse_uneditable(bases: Sequence[WrittenBase]) -> None:
         Finding(
             "base-not-editable",
             "no digest can be put here: the base comes from a template, or is not on one line",
-            base.span.place,
+            place,
             "`ocibuild lock --lockfile` keeps digests in ocibuild.lock",
         )
-        for base in bases
-        if not base.can_be_edited
+        for place in dict.fromkeys(base.span.place for base in bases if not base.can_be_edited)
     )
     if findings:
         raise SpecError("these bases can only be pinned in a lock file", findings)

@@ -106,6 +106,16 @@ def test_one_fault_is_told_once(tmp_path: Path) -> None:
     assert found(tmp_path, text) == [("spec-bad-value", 3)]
 
 
+def test_what_specs_share_is_told_once(tmp_path: Path) -> None:
+    shared = HEAD + "metadata:\n  source: x # ocibuild: ignore[source-not-url] test\n  licenses: mit\n" + LAYER
+    spec = HEAD + "extends: ../shared.yaml\n"
+    files = {"shared.yaml": shared, "a/ocibuild.yaml": spec, "b/ocibuild.yaml": spec + "labels: {a b: c}\n"}
+    done = report(tmp_path, files)
+    assert [finding.rule for finding in done.findings] == ["license-case", "label-key-form"]
+    assert [finding.rule for finding, _ in done.waived] == ["source-not-url"]
+    assert len(done.files) == 2
+
+
 def test_files_that_are_no_text_are_findings(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_bytes(b"FROM \xff")
     (tmp_path / "ocibuild.yaml").write_bytes(b"\xff\xfe")

@@ -145,6 +145,15 @@ def test_what_has_no_place_for_a_digest_is_refused_and_nothing_is_written(
     assert path.read_text() == before
 
 
+def test_what_specs_share_and_has_no_place_for_a_digest_is_told_once(desk: Desk, registry: FakeRegistry) -> None:
+    write(desk, f"vars: {{tag: v1}}\nbase: '{registry.host}/team/base:{{{{ tag }}}}'\n", "shared.yaml")
+    for name in ("one", "two"):
+        write(desk, f"extends: ../shared.yaml\ntags: [{name}]\n", f"{name}/ocibuild.yaml")
+    with pytest.raises(SpecError) as caught:
+        lock(desk)
+    assert len(caught.value.findings) == 1
+
+
 def test_a_tag_that_is_not_there_is_an_error_and_nothing_is_written(desk: Desk, registry: FakeRegistry) -> None:
     base = f"{registry.host}/team/base"
     path = write(
@@ -246,6 +255,18 @@ def test_bases_stand_as_their_tags_do(desk: Desk, registry: FakeRegistry) -> Non
     ]
     assert registry.requests("PUT|POST|PATCH|DELETE") == []
     assert path.read_text() == HEAD + ("---\n" + HEAD).join(texts)
+
+
+@pytest.mark.parametrize("lockfile", [False, True])
+def test_a_base_that_specs_share_is_told_once(desk: Desk, registry: FakeRegistry, *, lockfile: bool) -> None:
+    write(desk, f"base: {registry.host}/team/base:v1\n", "shared.yaml")
+    for name in ("one", "two"):
+        write(desk, f"extends: ../shared.yaml\ntags: [{name}]\n", f"{name}/ocibuild.yaml")
+    assert standings(desk) == ["unpinned"]
+    locked = lock(desk, lockfile=lockfile)
+    assert (len(locked.bases), len(locked.changed)) == (1, 2 if lockfile else 1)
+    registry.add_image("team/base", NEW, "v1")
+    assert standings(desk) == ["moved"]
 
 
 def test_an_image_says_what_it_was_built_on(desk: Desk, registry: FakeRegistry) -> None:
