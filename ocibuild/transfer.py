@@ -69,8 +69,8 @@ def put_names(root: Node, sink: ImageSink, names: Sequence[str], emit: Emit) -> 
     for name in names:
         task = f"tag {name}"
         emit(Started(task, Stage.TAG, name))
-        sink.tag(root.descriptor, root.document.raw, name)
-        emit(Finished(task, "tagged"))
+        outcome = sink.tag(root.descriptor, root.document.raw, name)
+        emit(Finished(task, "unchanged" if outcome is Outcome.EXISTS else "tagged"))
 
 
 def blobs_of(root: Node) -> list[Descriptor]:

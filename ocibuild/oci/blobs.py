@@ -14,7 +14,7 @@ from ocibuild.oci.reference import Reference
 
 
 class Outcome(StrEnum):
-    """What became of a blob that a sink was asked to hold."""
+    """What became of a blob, a manifest or a name that a sink was asked to hold."""
 
     EXISTS = "exists"
     MOUNTED = "mounted"
@@ -83,8 +83,8 @@ class ImageSink(Protocol):
         """Hold a manifest or index under its digest. One that has a subject is listed among the subject's referrers."""
         ...
 
-    def tag(self, descriptor: Descriptor, raw: bytes, name: str) -> None:
-        """Let `name` (a tag) point to a manifest that the place holds."""
+    def tag(self, descriptor: Descriptor, raw: bytes, name: str) -> Outcome:
+        """Let `name` (a tag) point to a manifest that the place holds. EXISTS where it is known to have pointed there before."""
         ...
 
 

@@ -62,8 +62,8 @@ class _Once:
     def put_manifest(self, descriptor: Descriptor, raw: bytes) -> Outcome:
         return self._sink.put_manifest(descriptor, raw)
 
-    def tag(self, descriptor: Descriptor, raw: bytes, name: str) -> None:
-        self._sink.tag(descriptor, raw, name)
+    def tag(self, descriptor: Descriptor, raw: bytes, name: str) -> Outcome:
+        return self._sink.tag(descriptor, raw, name)
 
 
 def _whole(location: Location) -> Reference:

@@ -149,21 +149,22 @@ class Repository:
             self._referrers.enter(referral, acknowledged=acknowledged, was_there=was_there)
         return Outcome.EXISTS if was_there else Outcome.SENT
 
-    def tag(self, descriptor: Descriptor, raw: bytes, name: str) -> None:
+    def tag(self, descriptor: Descriptor, raw: bytes, name: str) -> Outcome:
         """Let a tag point to a manifest that the repository holds; nothing is sent if it does already.
 
         The tag is read back: IntegrityError if it names something else then. RegistryError if it must not be moved.
         """
         tag = parse_tag(name)
         if self._points_to(tag, self._client.push) == descriptor.digest:
-            return
+            return Outcome.EXISTS
         subject = f"to set {self._named(tag)}"
         try:
             self._host.run(lambda: self._client.put_manifest(tag, descriptor.media_type, raw), subject)
         except (RegistryError, AuthError) as error:
             self._accept_if_immutable(tag, descriptor.digest, error)
-            return
+            return Outcome.EXISTS
         self._read_back(tag, descriptor.digest)
+        return Outcome.SENT
 
     def delete(self, name: str) -> None:
         """Remove a tag and nothing else, or (by digest) a manifest with all the tags that point to it.

@@ -133,11 +133,12 @@ class Layout(LayoutReader):
         self.put_blob(BlobSource(descriptor, lambda: iter((raw,))))
         return descriptor
 
-    def tag(self, descriptor: Descriptor, raw: bytes, name: str) -> None:
+    def tag(self, descriptor: Descriptor, raw: bytes, name: str) -> Outcome:
         """Let `name`, a tag or a full reference, point to this manifest."""
         self.put_manifest(descriptor, raw)
         reference = full_reference(name)
         self.name(descriptor, reference=reference, tag=None if reference else name)
+        return Outcome.SENT
 
     def name(
         self,

@@ -104,13 +104,16 @@ def test_a_second_push_sends_nothing(new_desk: OpenDesk, fake_registry: FakeRegi
     first = new_desk()
     first.build(MULTI + for_registry(fake_registry, tags="v1, latest"))
     first.push()
+    assert first.done(Stage.TAG) == [("v1", "tagged"), ("latest", "tagged")]
     fake_registry.forget()
-    (pushed,) = new_desk().push()
+    second = new_desk()
+    (pushed,) = second.push()
     assert {outcome for _, outcome in pushed.transferred.outcomes} == {Outcome.EXISTS}
     assert pushed.transferred.sent_bytes == 0
     assert {record.method for record in records(fake_registry)} == {"HEAD"}
     assert fake_registry.count("HEAD", BLOBS) == 4
     assert fake_registry.count("HEAD", MANIFESTS) == 3 + 2  # each by digest, and each tag
+    assert second.done(Stage.TAG) == [("v1", "unchanged"), ("latest", "unchanged")]
 
 
 def test_layers_have_the_names_of_the_spec_in_progress(desk: Desk, fake_registry: FakeRegistry) -> None:

@@ -249,7 +249,7 @@ def test_a_tag_that_is_right_already_takes_one_request(session: Session, fake_re
     repository = session.repository(fake_registry.host)
     manifest = push(repository, LAYERS, "1")
     fake_registry.forget()
-    repository.tag(manifest.descriptor, manifest.data, "1")
+    assert repository.tag(manifest.descriptor, manifest.data, "1") is Outcome.EXISTS
     assert [record.method for record in fake_registry.requests()] == ["HEAD"]
 
 

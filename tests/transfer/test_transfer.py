@@ -58,8 +58,9 @@ class RecordingSink:
             raise RegistryError("unknown", status=404, codes=("MANIFEST_BLOB_UNKNOWN",))
         return Outcome.SENT
 
-    def tag(self, descriptor: Descriptor, raw: bytes, name: str) -> None:
+    def tag(self, descriptor: Descriptor, raw: bytes, name: str) -> Outcome:
         self.calls.append(("tag", name))
+        return Outcome.SENT
 
     def of(self, kind: str) -> list[object]:
         return [what for each, what in self.calls if each == kind]
