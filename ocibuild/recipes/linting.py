@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from ocibuild.findings import Finding, Place
 from ocibuild.policy import LabelPolicy, Waiver
 from ocibuild.recipes.lint_contents import Looker
 from ocibuild.recipes.lint_files import Kind, files_to_lint
+from ocibuild.spec.document import Document
 from ocibuild.spec.drafts import Draft, load_drafts
-from ocibuild.spec.load import Facts, Overrides
+from ocibuild.spec.load import Facts, Overrides, shared_names
 from ocibuild.spec.source import read_source
 from ocibuild.spec.workflows import BuildStep, load_workflow
 
@@ -66,8 +68,9 @@ def lint(paths: Sequence[Path], terms: LintTerms, facts: Facts) -> LintReport:
     files = files_to_lint(paths)
     findings: list[Finding] = []
     waived: list[tuple[Finding, Waiver]] = []
+    linters = _linters()
     for path, kind in files.items():
-        found, passed = _LINTERS[kind](path, terms, facts)
+        found, passed = linters[kind](path, terms, facts)
         findings += sorted(found, key=_order)
         waived += passed
     # What specs share is read with each of them, and told once.
@@ -82,7 +85,8 @@ def _order(finding: Finding) -> tuple[str, int, int]:
 Linted = tuple[Iterable[Finding], Sequence[tuple[Finding, Waiver]]]
 
 
-def _lint_spec(path: Path, terms: LintTerms, facts: Facts) -> Linted:
+def _lint_spec(path: Path, terms: LintTerms, facts: Facts, *, taken: dict[str, Document]) -> Linted:
+    """`taken` are the names of the images of all specs so far: as for builds, what is linted together is built together."""
     drafts, faults = load_drafts(path, terms.overrides, facts)
     looker, blamed = Looker(), {_order(finding) for finding in faults}
     kept: list[Finding] = []
@@ -90,7 +94,7 @@ def _lint_spec(path: Path, terms: LintTerms, facts: Facts) -> Linted:
     for draft in drafts:
         found = _judge_draft(draft, looker, terms, is_sound=not faults)
         remaining, let = waive([one for one in found if _order(one) not in blamed], _waivers_of(draft), terms.today)
-        kept += remaining
+        kept += (*remaining, *shared_names(map(str, draft.plan.references), draft.document, taken))
         passed += let
     # What a shared file lets pass may be another spec's.
     own = [waiver for draft in drafts for waiver in _waivers_of(draft) if waiver.place.file == str(path)]
@@ -165,11 +169,12 @@ def _judge_waivers(
         yield from judge(terms.rules(Scope.WAIVER), use)
 
 
-_LINTERS: Mapping[Kind, Callable[[Path, LintTerms, Facts], Linted]] = {
-    Kind.SPEC: _lint_spec,
-    Kind.DOCKERFILE: _lint_dockerfile,
-    Kind.WORKFLOW: _lint_workflow,
-}
+def _linters() -> Mapping[Kind, Callable[[Path, LintTerms, Facts], Linted]]:
+    return {
+        Kind.SPEC: partial(_lint_spec, taken={}),
+        Kind.DOCKERFILE: _lint_dockerfile,
+        Kind.WORKFLOW: _lint_workflow,
+    }
 
 
 def _once_a_checkout(git: Callable[[Path], Mapping[str, str]]) -> Callable[[Path], Mapping[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from ocibuild.tagging import Flavor, MadeTags, TagMaker, TagRule
 _SPEC_NAME = re.compile(r"(?:.*\.)?ocibuild\.ya?ml")
 _EPOCH = "SOURCE_DATE_EPOCH"
 _VARS = "vars."
+_TAGLESS = "no rule of `tags` gives one here; add a rule for what is built, such as type=sha"
 
 __all__ = ["Facts", "Overrides", "find_specs", "is_spec_name", "load_plans", "read_documents", "render_specs"]
 
@@ -78,17 +79,7 @@ def is_spec_name(name: str) -> bool:
 
 def load_plans(paths: Sequence[Path], overrides: Overrides, facts: Facts) -> tuple[Plan, ...]:
     """One plan for each document of the files and directories at `paths`. SpecError with all findings, in order of place."""
-    files = find_specs(paths)
-    ledger = Ledger()
-    epoch = _epoch(facts, ledger)
-    plans = []
-    for rendering in _renderings(files, overrides, facts, ledger):
-        plan = read_plan(rendering, overrides, epoch, facts.tags)
-        if plan is not None:
-            plans.append((rendering.document, plan))
-    _check_names(plans, ledger)
-    _raise_findings(ledger, files)
-    return tuple(plan for _, plan in plans)
+    return tuple(plan for _, plan in _load(paths, overrides, facts, facts.tags) if plan is not None)
 
 
 def render_specs(paths: Sequence[Path], overrides: Overrides, facts: Facts) -> list[dict[str, Any]]:
@@ -115,6 +106,8 @@ def _load(
     ledger = Ledger()
     epoch = _epoch(facts, ledger)
     read = [(one, read_plan(one, overrides, epoch, maker)) for one in _renderings(files, overrides, facts, ledger)]
+    if maker is not None:
+        _check_names([(one.document, plan) for one, plan in read if plan is not None], ledger)
     _raise_findings(ledger, files)
     return read
 
@@ -192,24 +185,28 @@ def _check_names(plans: list[tuple[Document, Plan]], ledger: Ledger) -> None:
         for document, _ in unnamed:
             message = "this image has no name, and is not the only one"
             ledger.add("spec-unnamed-image", message, document.place(()), "give each `image` and `tags`")
-    seen: dict[str, Document] = {}
+    taken: dict[str, Document] = {}
     for document, plan in plans:
-        for name in _names(plan):
-            if name in seen:
-                _refuse_name(name, document, seen[name], has_no_tag=bool(plan.rulings and not plan.tags))
-            seen.setdefault(name, document)
+        hint = _TAGLESS if plan.rulings and not plan.tags else None
+        ledger.take(shared_names(_names(plan), document, taken, hint))
 
 
-def _refuse_name(name: str, document: Document, first: Document, *, has_no_tag: bool) -> None:
-    if first.root is document.root:
-        message, hint = f"images of this matrix share the name {name}", "use each of its variables in `image` or `tags`"
-    else:
-        place = first.place(())
-        message = f"the name {name} is also that of the image at {place.file}:{place.line}"
-        hint = "give each its own name or tags"
-    if has_no_tag:
-        hint = "no rule of `tags` gives one here; add a rule for what is built, such as type=sha"
-    document.ledger.add("spec-duplicate-image", message, document.place(("tags",)), hint)
+def shared_names(
+    names: Iterable[str], document: Document, taken: dict[str, Document], hint: str | None = None
+) -> Iterator[Finding]:
+    """Those of the `names` that another image has `taken`. The others are taken by the document from now on."""
+    for name in names:
+        first = taken.setdefault(name, document)
+        if first is document:
+            continue
+        if first.root is document.root:
+            message = f"images of this matrix share the name {name}"
+            mend = "use each of its variables in `image` or `tags`"
+        else:
+            place = first.place(())
+            message = f"the name {name} is also that of the image at {place.file}:{place.line}"
+            mend = "give each its own name or tags"
+        yield Finding("spec-duplicate-image", message, document.place(("tags",)), hint or mend)
 
 
 def _names(plan: Plan) -> tuple[str, ...]:

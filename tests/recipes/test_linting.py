@@ -76,6 +76,31 @@ def test_a_file_that_is_named_is_read_as_what_its_name_tells(tmp_path: Path) -> 
     assert files_to_lint([tmp_path / name for name in names]) == {tmp_path / name: kind for name, kind in names.items()}
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "lines"),
+    [
+        ("tags: [x, y]\n", "tags: [z, y]\n", [5]),
+        ("tags: [x]\n", "tags: [y]\n", []),
+        ("", "", []),  # tags are given to each build
+        ("tags: [type=sha]\n", "tags: [type=sha]\n", []),  # what rules give is not known
+        ("vars: {v: {env: V}}\ntags: ['{{ v }}']\n", "vars: {v: {env: V}}\ntags: ['{{ v }}']\n", []),
+        ("vars: {v: {env: V}}\ntags: ['{{ v }}', y]\n", "tags: [y]\nuser: 1\n", [5, 6]),
+        ("tags: [y]\n", "tags: ['{{ p }}', y]\nmatrix: {p: [a, b]}\n", [5]),
+        ("", "tags: [y]\nmatrix: {p: [a, b]}\n", [5]),
+    ],
+)
+def test_images_that_would_share_a_name_and_a_tag_are_found(
+    tmp_path: Path, first: str, second: str, lines: list[int]
+) -> None:
+    image = SPEC + "image: ghcr.io/octocat/hello\n"
+    given = report(tmp_path, {"a/ocibuild.yaml": image + first, "b/ocibuild.yaml": image + second})
+    places = [finding.place for finding in given.findings if finding.place]
+    assert [(place.file, place.line) for place in places] == [(str(tmp_path / "b/ocibuild.yaml"), one) for one in lines]
+    shared = [finding.message for finding in given.findings if finding.rule == "spec-duplicate-image"]
+    assert all("hello:y" in message for message in shared)
+    assert bool(shared) == bool(lines)
+
+
 def test_an_empty_directory_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing to lint"):
         lint([tmp_path], TERMS, Facts({}, no_git))

@@ -54,11 +54,13 @@ def test_findings_of_all_files_come_in_the_order_of_the_files(tmp_path: Path) ->
 def test_images_of_one_run_have_names_of_their_own(tmp_path: Path) -> None:
     first = write(tmp_path, HEAD + "image: a/b\ntags: [x, y]\nbase: c/d\n", "1.yaml")
     second = write(tmp_path, HEAD + "image: docker.io/a/b\ntags: [z, y]\nbase: c/d\n", "2.yaml")
-    with pytest.raises(SpecError) as caught:
-        load_plans([first, second], Overrides(), facts())
-    (finding,) = caught.value.findings
-    assert finding.rule == "spec-duplicate-image"
-    assert str(finding.place) == f"{second}:3:7"
+    for read in (load_plans, render_specs):
+        with pytest.raises(SpecError) as caught:
+            read([first, second], Overrides(), facts())
+        (finding,) = caught.value.findings
+        assert finding.rule == "spec-duplicate-image"
+        assert str(finding.place) == f"{second}:3:7"
+        assert f"{first}:1" in finding.message
     assert load_plans([first, first], Overrides(), facts())
 
 
