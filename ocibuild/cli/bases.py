@@ -20,14 +20,23 @@ _WORDS = {
 
 
 def show_bases(states: Sequence[api.BaseState], *, as_json: bool, **more: Any) -> None:
-    """A line each, or one document with `more` in it."""
+    """A line a base, with where it is asked for if it has moved and there are several files; or a document with `more` in it."""
     if as_json:
         print_json({"bases": [_as_json(state) for state in states], **more})
         return
+    asking: dict[str, dict[str, None]] = {}
+    is_of_one = len({state.place.file for state in states}) == 1
     for state in states:
-        moved = state.standing is api.Standing.MOVED
-        word = f"moved from {state.pinned} to {state.now}" if moved else _WORDS[state.standing]
-        click.echo(printable(f"{_tagged(state)}: {word}"))
+        those = asking.setdefault(_line(state), {})
+        if state.standing is api.Standing.MOVED and not is_of_one:
+            those[str(state.place)] = None
+    for line, those in asking.items():
+        click.echo(printable(f"{line}, for {', '.join(those)}" if those else line))
+
+
+def _line(state: api.BaseState) -> str:
+    moved = state.standing is api.Standing.MOVED
+    return f"{_tagged(state)}: {f'moved from {state.pinned} to {state.now}' if moved else _WORDS[state.standing]}"
 
 
 def note_no_bases(states: Sequence[api.BaseState]) -> None:

@@ -67,6 +67,26 @@ def test_a_tag_that_moves_is_noticed(cli: Cli, base: str, fake_registry: FakeReg
     assert cli("check-base").status == 0
 
 
+def test_a_base_that_moved_is_told_once_with_all_that_ask_for_it(
+    cli: Cli, base: str, fake_registry: FakeRegistry, tmp_path: Path
+) -> None:
+    fake_registry.add_image("team/other", OLD, "v1")
+    pinned = f"apiVersion: ocibuild/v1\nbase: {base}@{OLD.digest}\n"
+    other = f"{fake_registry.host}/team/other:v1"
+    spec = f"apiVersion: ocibuild/v1\nbase: {other}@{OLD.digest}\n"
+    texts = {"one": pinned, "two": pinned, "three": spec, "four": spec}
+    write_tree(
+        tmp_path / "images", {f"{name}.ocibuild.yaml": f"{text}tags: [{name}]\n" for name, text in texts.items()}
+    )
+    fake_registry.add_image("team/base", NEW, "v1")
+    done = cli("check-base", "-f", "images")
+    assert done.status == 1
+    moved = f"{base}: moved from {OLD.digest} to {NEW.digest}"
+    asking = "images/one.ocibuild.yaml:2:7, images/two.ocibuild.yaml:2:7"
+    assert done.stdout.splitlines() == [f"{other}: current", f"{moved}, for {asking}"]
+    assert len(cli("check-base", "-f", "images", "--json").json["bases"]) == 4
+
+
 def test_what_is_not_pinned_has_not_moved(cli: Cli, base: str) -> None:
     done = cli("check-base", "--json")
     assert done.status == 0
