@@ -26,10 +26,14 @@ from ocibuild.transfer import Manner, put_blobs
 
 @dataclass(frozen=True, slots=True)
 class Reuse:
-    """What a build may take over from earlier ones: the user's cache in a directory (None: nothing), layers of images."""
+    """What a build may take over from earlier ones: the user's cache in a directory (None: nothing), layers of images.
+
+    `targets` are images too: those that the result is to replace, which need not be there yet.
+    """
 
     cache: Path | None = None
     images: tuple[Location, ...] = ()
+    targets: tuple[Location, ...] = ()
 
 
 def build(
@@ -76,7 +80,7 @@ def _build_layers(
 ) -> Mapping[LayerPlan, BuiltLayer]:
     if reuse is None:
         return build_layers(_all_layers(plans), layout, jobs=jobs, emit=places.emit, titles=titles_of_plans(plans))
-    published = published_layers(plans, layout, reuse.images, places)
+    published = published_layers(plans, layout, reuse.images, reuse.targets, places)
     layers = build_layers(
         _all_layers(plans),
         layout,

@@ -31,19 +31,22 @@ class Published:
     homes: Mapping[Digest, Location]
 
 
-def published_layers(plans: Sequence[Plan], layout: Layout, sources: Sequence[Location], places: Places) -> Published:
-    """What the images at `sources`, and those that the layout has under the plans' names, are made of.
+def published_layers(
+    plans: Sequence[Plan], layout: Layout, images: Sequence[Location], targets: Sequence[Location], places: Places
+) -> Published:
+    """What the images, those at the targets, and those that the layout has under the plans' names, are made of.
 
-    An image that is not there (it is the first build, or the registry is out of reach) is noted and left out.
+    An image that cannot be read (its registry is out of reach) is noted and left out. That a target is not there yet is no news.
     """
     layers: dict[Digest, Descriptor] = {}
     homes: dict[Digest, Location] = {}
-    for source in sources:
+    for source in dict.fromkeys((*images, *targets)):
         try:
             reader = places.reader(source)
             found = list(_layers(reader, reader.resolve(name_in(source))))
         except (RegistryError, AuthError, StoreError) as error:
-            places.emit(Noted(f"no layers are taken over from {source}: {error.what}"))
+            if source in images or not isinstance(error, NotFoundError):
+                places.emit(Noted(f"no layers are taken over from {source}: {error.what}"))
             continue
         for diff_id, layer in found:
             layers.setdefault(diff_id, layer)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from ocibuild import api
-from ocibuild.events import Finished
+from ocibuild.events import Finished, Noted
 from ocibuild.oci.compression import Buffer, Compressor
 from ocibuild.oci.location import RegistryLocation
 from ocibuild.oci.reference import parse_reference
-from tests.fake_registry import BLOBS, FakeRegistry
+from tests.fake_registry import BLOBS, MANIFESTS, FakeRegistry
 from tests.recipes.conftest import OpenDesk
 from tests.recipes.support import Desk
 
@@ -241,6 +241,15 @@ def test_a_layer_packed_in_another_way_is_not_taken_over(desk: Desk, tree: Path,
 
 
 @pytest.mark.usefixtures("tree")
-def test_an_image_that_is_not_there_yet_is_noted(desk: Desk, fake_registry: FakeRegistry) -> None:
-    reuse = api.Reuse(None, (published(fake_registry),))
+@pytest.mark.parametrize(
+    ("is_asked_for", "status", "is_noted"), [(True, 404, True), (False, 404, False), (False, 403, True)]
+)
+def test_an_image_that_is_not_there_is_noted_unless_the_build_is_to_make_it(
+    desk: Desk, fake_registry: FakeRegistry, is_asked_for: bool, status: int, is_noted: bool
+) -> None:
+    fake_registry.quirk("*", MANIFESTS).respond(status)
+    image = (published(fake_registry),)
+    reuse = api.Reuse(None, image) if is_asked_for else api.Reuse(None, (), image)
     assert digest(desk.build(SPEC, reuse=reuse)) == digest(desk.build(SPEC, to="anew"))
+    notes = [event.message for event in desk.events if isinstance(event, Noted)]
+    assert [f"no layers are taken over from {image[0]}" in note for note in notes] == [True] * is_noted

@@ -167,4 +167,4 @@ def _reuse(options: dict[str, Any], wanted: Sequence[Plan]) -> api.Reuse | None:
     # The first tag of a release is new; what was there before has the last one, `latest`.
     likely = (name for plan in wanted for name in plan.references[:1] + plan.references[-1:])
     at_target = tuple(map(RegistryLocation, dict.fromkeys(likely)))
-    return api.Reuse(options["cache_dir"] or api.cache_directory(), named + (at_target if options["push"] else ()))
+    return api.Reuse(options["cache_dir"] or api.cache_directory(), named, at_target if options["push"] else ())
