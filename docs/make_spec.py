@@ -66,9 +66,9 @@ LANGUAGE
 ## How files are joined
 
 What a spec says lies over what it `extends`: maps (`vars`, `labels`, `config` and its `env`, ...) merge by key, lists and
-scalars replace. Of several files, later ones lie over earlier ones. `extends` itself is relative to the file that it stands
-in; all other paths are relative to the spec, wherever they are written, since nothing outside its directory gets into an
-image. Messages point to the file that is meant. A directory of specs is searched for `ocibuild.yaml` and
+scalars replace. Of several files, later ones lie over earlier ones. The paths of `extends` and `policy` are relative to the
+file that they stand in; all other paths are relative to the spec, wherever they are written, since nothing outside its
+directory gets into an image. Messages point to the file that is meant. A directory of specs is searched for `ocibuild.yaml` and
 `NAME.ocibuild.yaml`, so a file that is only extended is called otherwise.
 
 A file may hold several documents, `-f` may be repeated or name a directory: each document is an image of its own. See

@@ -47,7 +47,7 @@ class Document:
 
     @property
     def directory(self) -> FilePath:
-        """Where the spec is: what its paths are relative to, those that are inherited too."""
+        """Where the spec is: what the paths of its sources are relative to, those that are inherited too."""
         return FilePath(self.source.name).absolute().parent
 
     @property

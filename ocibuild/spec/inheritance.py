@@ -1,7 +1,7 @@
 """`extends`: what a spec says laid over the files that it shares with others.
 
-Maps merge by key, at every depth; lists and scalars replace. Of several files, later ones are laid over earlier ones. All
-paths stay relative to the spec, wherever they are written: nothing outside its directory gets into an image.
+Maps merge by key, at every depth; lists and scalars replace. Of several files, later ones are laid over earlier ones. Paths of
+sources stay relative to the spec, wherever they are written: nothing outside its directory gets into an image.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class _Heirs:
             yield from _scalars(root.entries[_KEY])
 
     def _parent(self, name: ScalarNode, trail: tuple[str, ...]) -> _Ancestry | None:
-        path = os.path.normpath(os.path.join(os.path.dirname(name.span.source.name), name.text))
+        path = name.span.source.beside(name.text)
         real = os.path.realpath(path)
         refusal = _refusal(name.text, path, real, trail)
         if refusal is not None:

@@ -13,7 +13,7 @@ from ocibuild.regexes import parse_regex
 from ocibuild.spec.complaints import explain
 from ocibuild.spec.document import Document
 from ocibuild.spec.ledger import Ledger
-from ocibuild.spec.nodes import MapNode
+from ocibuild.spec.nodes import MapNode, span_of
 from ocibuild.spec.source import read_source
 from ocibuild.spec.values import evaluate, without
 from ocibuild.spec.view import View
@@ -26,9 +26,10 @@ def read_policy(spec: View) -> LabelPolicy | None:
         return None
     if not view.is_text:
         return _policy(view, spec.document.source.name)
-    path = os.path.join(os.path.dirname(spec.document.source.name), view.text)
+    path = span_of(spec.document.root, view.path).source.beside(view.text)
     if not os.path.isfile(path):
-        view.refuse("spec-bad-path", f"there is no policy file {view.text!r}", "the path is relative to the spec")
+        hint = "the path is relative to the file that it stands in"
+        view.refuse("spec-bad-path", f"there is no policy file {path}", hint)
         return None
     return _read_file(Path(path), spec.document.ledger)
 

@@ -72,6 +72,10 @@ class Source:
         number = self._line_of(span.start)
         return Origin(self.name, number + 1, span.start - self.line_starts[number] + 1)
 
+    def beside(self, path: str) -> str:
+        """The name of a file that this one names by its `path`: without detours, links are not followed for that."""
+        return os.path.normpath(os.path.join(os.path.dirname(self.name), path))
+
     def line_start(self, line: int) -> int:
         """The offset at which a (1-based) line begins; the last one for lines beyond the end."""
         return self.line_starts[min(line, len(self.line_starts)) - 1]

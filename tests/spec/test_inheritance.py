@@ -87,6 +87,36 @@ def test_paths_stay_relative_to_the_spec(tmp_path: Path) -> None:
     assert text.content == b"hello amd64"
 
 
+def test_a_policy_is_relative_to_the_file_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "labels.yaml").write_text("labels: {a: {required: true}}\n")
+    shared = "policy: labels.yaml\n" + BASE
+    plan = load(tmp_path, shared=shared, spec="extends: shared.yaml\n")
+    write(tmp_path, web__app__ocibuild="extends: ../../shared.yaml\n", web__own="extends: app/../../shared.yaml\n")
+    deeper = [load_plans([tmp_path / name], NOTHING, facts())[0] for name in ("web/app/ocibuild.yaml", "web/own.yaml")]
+    assert plan.policy is not None
+    assert plan.policy.name == str(tmp_path / "labels.yaml")
+    assert [one.policy for one in deeper] == [plan.policy, plan.policy]
+
+
+def test_no_link_is_followed_to_find_a_policy_beside_a_file(tmp_path: Path) -> None:
+    (tmp_path / "labels.yaml").write_text("labels: {a: {required: true}}\n")
+    file = write(tmp_path, elsewhere__deep__spec="policy: ../labels.yaml\nextends: ../shared.yaml\n", shared=BASE)
+    (tmp_path / "app").symlink_to("elsewhere/deep")
+    (plan,) = load_plans([tmp_path / "app" / file.name], NOTHING, facts())
+    assert plan.policy is not None
+    assert plan.policy.name == str(tmp_path / "labels.yaml")
+
+
+def test_a_fault_of_a_policy_that_specs_share_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "labels.yaml").write_text("labels: {a: {required: maybe}}\n")
+    own = "policy: ../labels.yaml\n" + BASE
+    write(tmp_path, one__ocibuild=own + "tags: [one]\n", two__ocibuild=own + "tags: [two]\n")
+    with pytest.raises(SpecError) as caught:
+        load_plans([tmp_path], NOTHING, facts())
+    (finding,) = caught.value.findings
+    assert str(finding.place).startswith(f"{tmp_path}/labels.yaml:1:")
+
+
 def test_inherited_sources_do_not_leave_the_directory_of_the_spec(tmp_path: Path) -> None:
     shared = "layers:\n  - files: [{copy: ../secret, to: /srv}]\n"
     write(tmp_path, shared=shared, app__spec="extends: ../shared.yaml\n")
