@@ -170,10 +170,17 @@ def _hint_for_arguments(error: click.ClickException) -> str | None:
 
 
 def _hint_for_missing(error: click.ClickException) -> str | None:
-    """What to add, where an option that has to be given was not."""
-    if not isinstance(error, click.MissingParameter) or not isinstance(error.param, click.Option):
+    """What to add, where an option, its value or a command of a group has to be given and was not."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context and context.parent and isinstance(context.command, click.Group):
+        commands = (f"`{context.command_path} {name}`" for name in context.command.list_commands(context))
+        return f"it is one of: {', '.join(commands)}"
+    param = error.param if isinstance(error, click.MissingParameter) else None
+    if context and isinstance(error, click.BadOptionUsage):
+        param = next((each for each in context.command.params if error.option_name in each.opts), None)
+    if not isinstance(param, click.Option) or param.is_flag:
         return None
-    return f"add `{error.param.opts[0]} {error.param.metavar}`: {error.param.help}".removesuffix(".")
+    return f"it is `{param.opts[0]} {param.metavar or param.type.name.upper()}`: {param.help}".removesuffix(".")
 
 
 def _options_of(context: click.Context) -> list[str]:

@@ -51,6 +51,13 @@ class SectionedCommand(click.Command):
         super().__init__(*arguments, **attributes)
         self.examples = tuple(examples)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.BadOptionUsage as error:
+            error.ctx = error.ctx or ctx  # the parser does not say whose option it is
+            raise
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for section in (GENERAL, PROGRESS, CONNECTION):
             options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]

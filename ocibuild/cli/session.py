@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -110,14 +110,19 @@ def terms(options: dict[str, Any]) -> api.Terms:
     )
 
 
-def registry_reference(text: str) -> Reference:
+def registry_reference(
+    text: str, hint: str = "`ocibuild copy SOURCE DESTINATION` goes between any two places"
+) -> Reference:
     """The reference that an argument names. UsageError for a place on disk, which would else be a name on Docker Hub."""
     location = parse_location(text)
     if not isinstance(location, RegistryLocation):
-        raise UsageError(
-            f"{location} is not in a registry", hint="`ocibuild copy SOURCE DESTINATION` goes between any two places"
-        )
+        raise UsageError(f"{location} is not in a registry", hint=hint)
     return location.reference
+
+
+def push_destinations(texts: Sequence[str]) -> tuple[Reference, ...]:
+    """Where arguments say to push to. A place on disk may be meant as what is pushed."""
+    return tuple(registry_reference(text, hint=f"what is pushed is named by `-o {text}`") for text in texts)
 
 
 def chosen_platform(text: str | None) -> Platform | None:

@@ -72,7 +72,7 @@ def parse_reference(text: str) -> Reference:
     tag = None
     head, colon, tail = rest.rpartition(":")
     if colon and "/" not in tail:
-        rest, tag = head, parse_tag(tail)
+        rest, tag = head, _tag_in(tail, text)
     host, repository = _split_host(rest)
     _check_host(host, text)
     _check_repository(repository, text)
@@ -82,6 +82,13 @@ def parse_reference(text: str) -> Reference:
             hint="shorten the repository",
         )
     return Reference(host, repository, tag, digest)
+
+
+def _tag_in(tail: str, text: str) -> str:
+    try:
+        return parse_tag(tail)
+    except UsageError as error:
+        raise UsageError(f"{quoted(text)} is not an image reference: {error.what}", hint=error.hint) from error
 
 
 def parse_tag(text: str) -> str:

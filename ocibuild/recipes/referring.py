@@ -127,5 +127,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
                 yield chunk
     except OSError as error:
         raise SourceError(
-            f"cannot read the file to attach: {os.strerror(error.errno or 0)}", where=str(path)
+            f"cannot read the file to attach: {os.strerror(error.errno or 0)}",
+            where=str(path),
+            hint="name a file that is there and can be read",
         ) from error

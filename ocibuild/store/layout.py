@@ -66,6 +66,9 @@ class Layout(LayoutReader):
             raise StoreError(
                 f"{path} does not exist", hint=f"`ocibuild build -o oci:{path}` makes an image layout there"
             )
+        if os.path.isfile(path):
+            hint = f"for an archive write oci-archive:{path} or docker-archive:{path}"
+            raise StoreError(f"{path} is a file, and an image layout is a directory", hint=hint)
         return cls(path, emit=emit)
 
     @classmethod

@@ -47,6 +47,8 @@ class TarFiles:
     def __init__(self, path: Path, *, where: str) -> None:
         self.where = where
         self._path = path
+        if os.path.isdir(path):
+            raise StoreError(f"{path} is a directory, and an archive is a file", hint=f"for a layout write oci:{path}")
         with disk_errors("read", path), FileIO(path, opener=_open_at_once) as file:
             _refuse_what_is_no_file(file, path)
             _refuse_packed(file, path)

@@ -89,6 +89,12 @@ CASES = {
     "whiteout name": Case(copying("d/"), "d/.wh.x", "2:19", "use `remove`", 3, files={"d/.wh.x": ""}),
     "missing archive": Case("layers: [{archive: no.tar}]\n", "'no.tar' does not exist", "2:10", "", 3),
     "not an archive": Case("layers: [{archive: a.tar}]\n", "a.tar", "2:10", "", 3, files={"a.tar": "no tar" * 200}),
+    "archive that is a directory": Case(
+        "base: oci-archive:d\n", "d is a directory, and an archive is a file", "2:7", "for a layout write oci:/", 3, files={"d/a": ""},
+    ),
+    "layout that is a file": Case(
+        "base: oci:a\n", "a is a file, and an image layout is a directory", "2:7", "for an archive write oci-archive:/", 3, files={"a": ""},
+    ),
     "layout that is not there": Case("base: oci:none\n", "none does not exist", "2:7", "makes an image layout there", 3),
     "no layer": Case("", "has neither a base nor a layer", "1:1", "add `base` or `layers`"),
 }  # fmt: skip
@@ -174,7 +180,11 @@ def test_wide_characters_do_not_move_the_caret(cli: Cli, tmp_path: Path) -> None
         (["digest", "X Y"], "'X Y' is not an image reference"),
         (["pull", "http://x.example/y"], "an image reference"),
         (["pull", "oci:x"], "oci:x is not in a registry"),
-        (["push", "oci:x"], "oci:x is not in a registry"),
+        (["push", "oci:x"], "oci:x is not in a registry\n  hint: what is pushed is named by `-o oci:x`"),
+        (["push", "x.example/y:"], "'x.example/y:' is not an image reference: '' is not a tag"),
+        (["build", "-f"], "\n  hint: it is `-f PATH`: Spec file, or directory of specs"),
+        (["build", "--set"], "\n  hint: it is `--set KEY=VALUE`: Give a variable"),
+        (["cache"], "\n  hint: it is one of: `ocibuild cache info`, `ocibuild cache prune`\n"),
         (["push", f"x.example/y@sha256:{'0' * 64}"], "is a digest, and an image is sent to a tag"),
         (["push", "a b"], "'a b' is not an image reference"),
         (["copy", "oci:x", "y z"], "'y z' is not an image reference"),
@@ -184,10 +194,10 @@ def test_wide_characters_do_not_move_the_caret(cli: Cli, tmp_path: Path) -> None
         (["build", "-t", "BAD TAG"], "BAD TAG"),
         (["build", "--platform", "amd64"], "\nthe command line has one problem\n"),
         (["build", "--push", "-o", "docker-archive:x.tar"], "docker-archive"),
-        (["report", "oci:x"], "\n  hint: add `-o FILE`: The file to write\n"),
+        (["report", "oci:x"], "\n  hint: it is `-o FILE`: The file to write\n"),
         (
             ["attach", "oci:x", "ocibuild.yaml"],
-            "\n  hint: add `--type TYPE`: What it is: the artifact type, a media type\n",
+            "\n  hint: it is `--type TYPE`: What it is: the artifact type, a media type\n",
         ),
         (["serve", "ocibuild.yaml"], "`ocibuild copy oci-archive:ocibuild.yaml oci:DIR` makes a layout of an archive"),
         (

@@ -18,7 +18,7 @@ from ocibuild.cli.options import (
     subcommand,
 )
 from ocibuild.cli.plans import show_plans
-from ocibuild.cli.session import opened_places, plans, registry_reference, terms
+from ocibuild.cli.session import opened_places, plans, push_destinations, terms
 from ocibuild.oci.location import parse_output
 
 
@@ -35,7 +35,7 @@ def command(destinations: tuple[str, ...], **options: Any) -> int:
     """Show what `ocibuild push` would do with what was built: blobs that are there, can be mounted or would be sent, tags
     that would move, bytes, requests, time. Nothing is written. Exits with 1 if the push would be refused.
     """
-    references = tuple(registry_reference(text) for text in destinations)
+    references = push_destinations(destinations)
     with opened_places(options) as places:
         planned = api.plan_push(plans(options), parse_output(options["output"]), references, places, terms(options))
     return show_plans(planned, options["rate"], as_json=options["as_json"])

@@ -31,7 +31,7 @@ from ocibuild.cli.options import (
 )
 from ocibuild.cli.plans import show_plans
 from ocibuild.cli.results import print_json, pushed_as_json
-from ocibuild.cli.session import opened_places, plans, registry_reference, terms
+from ocibuild.cli.session import opened_places, plans, push_destinations, terms
 from ocibuild.oci.location import parse_output
 
 
@@ -63,7 +63,7 @@ def command(destinations: tuple[str, ...], **options: Any) -> int:
     """
     output = parse_output(options["output"])
     wanted = plans(options)
-    references = tuple(registry_reference(text) for text in destinations)
+    references = push_destinations(destinations)
     with opened_places(options) as places:
         if options["dry_run"]:
             planned = api.plan_push(wanted, output, references, places, terms(options))
