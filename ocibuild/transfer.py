@@ -16,6 +16,7 @@ from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import Digest
 from ocibuild.oci.documents import Manifest
 from ocibuild.oci.media_type import is_foreign
+from ocibuild.oci.reference import Reference
 from ocibuild.threads import on_threads
 
 _BLOB_UNKNOWN = {"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"}  # distribution-spec, error codes 1 and 4
@@ -37,16 +38,22 @@ class Transferred:
 class Manner:
     """How blobs travel: `jobs` at once, with progress to `emit` under these titles (default: digests) and this stage.
 
-    A registry is sent to and counts the bytes that go out itself; a place on disk fetches.
+    A registry is sent to and counts the bytes that go out itself; a place on disk fetches. `image` is the one that travels,
+    where progress has to tell it from others.
     """
 
     jobs: int
     emit: Emit
     stage: Stage = Stage.SEND
     titles: Mapping[Digest, str] = field(default_factory=dict)
+    image: Reference | None = None
 
     def title(self, descriptor: Descriptor) -> str:
-        return self.titles.get(descriptor.digest, descriptor.digest.short)
+        title = self.titles.get(descriptor.digest, descriptor.digest.short)
+        return f"{self.image.short} {title}" if self.image else title
+
+    def title_of_name(self, name: str) -> str:
+        return self.image.with_tag(name).short if self.image else name
 
 
 def transfer(root: Node, reader: ImageReader, sink: ImageSink, names: Sequence[str], manner: Manner) -> Transferred:
@@ -60,17 +67,18 @@ def transfer(root: Node, reader: ImageReader, sink: ImageSink, names: Sequence[s
     outcomes = put_blobs(blobs_of(root), reader, sink, manner)
     for node in {node.descriptor.digest: node for node in root.walk()}.values():
         _put_manifest(node, reader, sink, manner)
-    put_names(root, sink, names, manner.emit)
+    put_names(root, sink, names, manner)
     return Transferred(outcomes)
 
 
-def put_names(root: Node, sink: ImageSink, names: Sequence[str], emit: Emit) -> None:
+def put_names(root: Node, sink: ImageSink, names: Sequence[str], manner: Manner) -> None:
     """Let `names` point to `root`, which `sink` holds."""
     for name in names:
-        task = f"tag {name}"
-        emit(Started(task, Stage.TAG, name))
+        title = manner.title_of_name(name)
+        task = f"tag {title}"
+        manner.emit(Started(task, Stage.TAG, title))
         outcome = sink.tag(root.descriptor, root.document.raw, name)
-        emit(Finished(task, "unchanged" if outcome is Outcome.EXISTS else "tagged"))
+        manner.emit(Finished(task, "unchanged" if outcome is Outcome.EXISTS else "tagged"))
 
 
 def blobs_of(root: Node) -> list[Descriptor]:

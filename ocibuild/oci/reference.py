@@ -38,6 +38,11 @@ class Reference:
         """`host/repository`, fully qualified."""
         return f"{self.host}/{self.repository}"
 
+    @property
+    def short(self) -> str:
+        """`hello:1.2.3`: what tells the images of one run apart, for people."""
+        return f"{self.repository.rpartition('/')[2]}{f':{self.tag}' if self.tag else ''}"
+
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""

@@ -128,7 +128,7 @@ def carry(root: Node, names: Sequence[str], company: Company, sink: ImageSink, m
     transfer(root, company.reader, sink, (), manner)
     for companion in company.of(root):
         transfer(companion.root, company.reader, sink, [_beside(names, tag) for tag in companion.tags], manner)
-    put_names(root, sink, names, manner.emit)
+    put_names(root, sink, names, manner)
 
 
 def _beside(names: Sequence[str], tag: str) -> str:

@@ -73,6 +73,11 @@ class Errand:
         return self.root.descriptor.digest
 
     @property
+    def name(self) -> Reference:
+        """The repository, with the first tag if there is one."""
+        return self.repository.with_tag(self.tags[0]) if self.tags else self.repository
+
+    @property
     def titles(self) -> dict[Digest, str]:
         """What the spec calls the layers, as far as the image's history tells."""
         titles: dict[Digest, str] = {}
@@ -128,7 +133,7 @@ def push_plans(
     FindingsError where an image breaks a rule: all before any request.
     """
     ways, reader = errands_of(plans, output, destinations, places, terms)
-    return _run(ways, reader, places, terms)
+    return _run(ways, reader, places, terms, several=len(plans) > 1)
 
 
 def errands_of(
@@ -171,17 +176,20 @@ def findings_of(errand: Errand, terms: Terms) -> tuple[Finding, ...]:
     return tuple(waive(tuple(found), errand.waivers, datetime.now(UTC).date())[0])
 
 
-def _run(ways: Sequence[Errand], reader: ImageReader, places: Places, terms: Terms) -> tuple[Pushed, ...]:
+def _run(
+    ways: Sequence[Errand], reader: ImageReader, places: Places, terms: Terms, *, several: bool = False
+) -> tuple[Pushed, ...]:
     for errand in ways:
         _refuse_findings(errand, terms)
     if terms.no_clobber:
         for errand in ways:
             _refuse_moves(errand, places)
-    return tuple(_carry_out(errand, reader, places, terms) for errand in ways)
+    return tuple(_carry_out(errand, reader, places, terms, several=several) for errand in ways)
 
 
-def _carry_out(errand: Errand, reader: ImageReader, places: Places, terms: Terms) -> Pushed:
-    manner = Manner(terms.jobs, places.emit, Stage.SEND, titles_of_image(errand.root, errand.configs))
+def _carry_out(errand: Errand, reader: ImageReader, places: Places, terms: Terms, *, several: bool) -> Pushed:
+    titles = titles_of_image(errand.root, errand.configs)
+    manner = Manner(terms.jobs, places.emit, Stage.SEND, titles, errand.name if several else None)
     change = _change(errand, places) if terms.look_back else None
     with places.heard_by(UploadPace(places.emit, terms.profile_of(errand.repository), places.clock)):
         done = transfer(errand.root, reader, places.repository(errand.repository), errand.tags, manner)

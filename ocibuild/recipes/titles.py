@@ -51,8 +51,7 @@ def titles_of_image(root: Node, configs: Mapping[Digest, ImageConfig]) -> Mappin
 
 
 def _short_name(plan: Plan) -> str:
-    """`hello:1.2.3`: what tells the images of one build apart, for people."""
-    name = plan.image.repository.rpartition("/")[2] if plan.image else ""
+    name = plan.image.short if plan.image else ""
     return f"{name}:{plan.tags[0]}" if plan.tags else name
 
 

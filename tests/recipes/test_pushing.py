@@ -124,6 +124,30 @@ def test_layers_have_the_names_of_the_spec_in_progress(desk: Desk, fake_registry
     assert desk.done(Stage.TAG) == [("v1", "tagged")]
 
 
+@pytest.mark.parametrize("by_digest", [False, True])
+def test_of_several_images_each_line_of_progress_names_its_own(
+    desk: Desk, fake_registry: FakeRegistry, by_digest: bool
+) -> None:
+    names = {"one": "1", "two": "2, latest"}
+    desk.build(*(for_registry(fake_registry, f"team/{name}", tags) + SECOND for name, tags in names.items()))
+    desk.push(by_digest=by_digest)
+    one, two = ("one", "two") if by_digest else ("one:1", "two:2")
+    sent = [subject for subject, _ in desk.done(Stage.SEND)]
+    assert len(sent) == 6
+    assert {f"{one} app", f"{one} second", f"{two} app", f"{two} second"} < set(sent)
+    assert [subject.split()[0] for subject, _ in desk.done(Stage.MANIFEST)] == [one, two]
+    assert [subject for subject, _ in desk.done(Stage.TAG)] == ([] if by_digest else ["one:1", "two:2", "two:latest"])
+
+
+def test_one_image_that_goes_to_two_repositories_needs_no_name_in_progress(
+    desk: Desk, fake_registry: FakeRegistry
+) -> None:
+    desk.build(for_registry(fake_registry))
+    desk.push(f"{fake_registry.host}/a/app:1", f"{fake_registry.host}/b/app:1")
+    assert desk.done(Stage.TAG) == [("1", "tagged")] * 2
+    assert [subject for subject, _ in desk.done(Stage.SEND)].count("app") == 2
+
+
 def test_progress_adds_up_to_the_size_of_each_blob(desk: Desk, fake_registry: FakeRegistry) -> None:
     fake_registry.on("PUT", SESSIONS).reset_after(10)
     desk.build(for_registry(fake_registry))
