@@ -44,10 +44,12 @@ class VerifyTerms:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What was found, image by image; and how much was read: images that can run, layers, and their packed bytes."""
+    """What was found, image by image; and how much was read: images that can run, the platforms that they come to together,
+    layers, and their packed bytes."""
 
     findings: tuple[Finding, ...]
     images: int
+    platforms: int
     layers: int
     bytes: int
 
@@ -72,6 +74,7 @@ def verify(locations: Sequence[Location], places: Places, terms: VerifyTerms = V
     return VerifyReport(
         tuple(dict.fromkeys(finding for report in reports for finding in report.findings)),
         sum(report.images for report in reports),
+        sum(report.platforms for report in reports),
         sum(report.layers for report in reports),
         sum(report.bytes for report in reports),
     )
@@ -85,7 +88,7 @@ def _verify_place(location: Location, places: Places, terms: VerifyTerms) -> Ver
     except IntegrityError as error:
         damage = Damage(Harm.MALFORMED, error.what, error.hint)
         content = ContentUnderCheck(str(location), (damage,), (), (), {})
-        return VerifyReport(judge(terms.rules(Scope.CONTENT), content), 0, 0, 0)
+        return VerifyReport(judge(terms.rules(Scope.CONTENT), content), 0, 0, 0, 0)
     documents = [read_documents(reader, image.top) for image in images]
     uses = [use for each in documents for use in each.layer_uses()]
     layers = read_layers(reader, uses, jobs=terms.jobs, limits=terms.limits, emit=places.emit)
@@ -94,7 +97,9 @@ def _verify_place(location: Location, places: Places, terms: VerifyTerms) -> Ver
         for image, each in zip(images, documents, strict=True)
         for finding in _judged(image, each, layers.content(image.name, each), terms)
     ]
-    return VerifyReport(tuple(findings), len(_runnable(documents)), layers.count, layers.read_bytes)
+    runnable = _runnable(documents)
+    platforms = {digest for digests in runnable.values() for digest in digests}
+    return VerifyReport(tuple(findings), len(runnable), len(platforms), layers.count, layers.read_bytes)
 
 
 def _opened(location: Location, places: Places) -> tuple[ImageReader, list[_Image]]:
@@ -125,11 +130,11 @@ def _judged(image: _Image, documents: Documents, content: ContentUnderCheck, ter
         yield from judge(terms.rules(Scope.LABELS), labels)
 
 
-def _runnable(documents: Sequence[Documents]) -> set[Digest]:
-    return {
-        node.descriptor.digest
-        for each in documents
-        if each.root is not None
-        for node, _ in each.root.manifests()
-        if is_runnable(node)
+def _runnable(documents: Sequence[Documents]) -> dict[Digest, set[Digest]]:
+    """The manifests that can run, by the image that they belong to."""
+    roots = [each.root for each in documents if each.root is not None]
+    found = {
+        root.descriptor.digest: {node.descriptor.digest for node, _ in root.manifests() if is_runnable(node)}
+        for root in roots
     }
+    return {root: manifests for root, manifests in found.items() if manifests}

@@ -58,7 +58,16 @@ def test_a_good_image_says_so_on_stderr_alone(cli: Cli, built: str) -> None:
     del built
     done = cli("verify", "--ignore", "source-missing", "-q")
     assert (done.status, done.stdout) == (0, "")
-    assert done.stderr.startswith("no problems in 2 images, 2 layers, ")
+    assert done.stderr.startswith("no problems in 1 image, 2 platforms, 2 layers, ")
+
+
+def test_images_and_their_platforms_are_counted_apart(cli: Cli, built: str, project: Path) -> None:
+    del built
+    spec = (project / "ocibuild.yaml").read_text()
+    (project / "ocibuild.yaml").write_text(spec.replace("team/app", "team/other").replace("/etc/app", "/etc/other"))
+    assert cli("build", "-q").status == 0
+    said = cli("verify", "--ignore", "source-missing", "-q").stderr
+    assert said.startswith("no problems in 2 images, 4 platforms, 4 layers, ")
 
 
 def test_progress_names_every_layer(cli: Cli) -> None:

@@ -16,6 +16,7 @@ from ocibuild.cli.options import (
     subcommand,
     verdict_options,
 )
+from ocibuild.cli.results import numbered
 from ocibuild.cli.session import default_jobs, opened_places
 from ocibuild.cli.verdict import conclude, selection
 from ocibuild.oci.location import parse_location
@@ -52,8 +53,7 @@ def command(images: tuple[str, ...], **options: Any) -> int:
 
 
 def _subject(report: api.VerifyReport) -> str:
-    return f"{_counted(report.images, 'image')}, {_counted(report.layers, 'layer')}, {human_size(report.bytes)}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    images = numbered(report.images, "image")
+    if report.platforms != report.images:
+        images += f", {numbered(report.platforms, 'platform')}"
+    return f"{images}, {numbered(report.layers, 'layer')}, {human_size(report.bytes)}"
