@@ -28,10 +28,16 @@ def entries_of(document: dict[str, Any], *, subject: str) -> list[Entry]:
     return [entry for entry, _ in _entries(document, subject)]
 
 
-def with_entries(document: dict[str, Any], descriptors: Iterable[Descriptor], *, subject: str) -> dict[str, Any]:
-    """`document` with each descriptor in the place of what had the same image and tag, or added."""
+def with_entries(
+    document: dict[str, Any],
+    descriptors: Iterable[Descriptor],
+    *,
+    subject: str,
+    stays: Callable[[Entry], bool] = lambda _: False,
+) -> dict[str, Any]:
+    """`document` with each descriptor in the place of what had the same image and tag, or added beside what `stays`."""
     new = {(entry := entry_of(descriptor)).key: (entry, descriptor.to_json()) for descriptor in descriptors}
-    entries = [(entry, raw) for entry, raw in _entries(document, subject) if entry.key not in new]
+    entries = [(entry, raw) for entry, raw in _entries(document, subject) if entry.key not in new or stays(entry)]
     entries.extend(new.values())
     entries.sort(key=lambda pair: pair[0].key)
     return {**document, "manifests": [raw for _, raw in entries]}

@@ -25,7 +25,7 @@ from ocibuild.oci.referrers import referral_in, referrers_tag, with_referrer, wi
 from ocibuild.store.abandoned import remove_abandoned
 from ocibuild.store.index_document import index_of, with_entries, without_entries
 from ocibuild.store.locking import exclusive
-from ocibuild.store.naming import Entry, digest_in, full_reference, is_called, named
+from ocibuild.store.naming import NAMELESS, Entry, digest_in, full_reference, is_called, named
 from ocibuild.store.origins import ORIGINS_FILE, ORIGINS_LIMIT, decode_origins, encode_origins, merge_origins
 from ocibuild.store.reading import (
     BLOBS,
@@ -163,8 +163,15 @@ class Layout(LayoutReader):
         for image in images:
             if not self.has_blob(image.digest, image.size):
                 raise NotFoundError(f"there is no manifest {image.digest} in {self.where} to be named")
+        digests = {image.digest for image in images}
+
+        def stays(entry: Entry) -> bool:
+            """An image without a name takes the place of another one, but not that of a referrer."""
+            is_new = entry.descriptor.digest in digests
+            return entry.key == NAMELESS and not is_new and self._refers(entry.descriptor) is not None
+
         with self._exclusive():
-            self._change_index(lambda index, subject: with_entries(index, images, subject=subject))
+            self._change_index(lambda index, subject: with_entries(index, images, subject=subject, stays=stays))
 
     def remove(self, name: str) -> tuple[Entry, ...]:
         """List no more what is called `name`, a tag or a full reference, or has this digest; gives the entries that went.

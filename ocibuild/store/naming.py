@@ -18,6 +18,7 @@ from ocibuild.oci.referrers import is_referrers_tag
 
 REF_NAME = "org.opencontainers.image.ref.name"
 IMAGE_NAME = "io.containerd.image.name"
+NAMELESS = ("", "")  # the key of what has neither image nor tag
 _SHOWN = 8
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from ocibuild.errors import IntegrityError, NotFoundError, OcibuildError, StoreError, UsageError
 from ocibuild.oci.blobs import BlobSource, ImageReader, ImageSink, Outcome
+from ocibuild.oci.codec import encode
 from ocibuild.oci.descriptor import Descriptor, describe
 from ocibuild.oci.digest import Digest, sha256
 from ocibuild.oci.media_type import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
@@ -266,6 +267,21 @@ def test_a_second_build_takes_the_place_of_the_first(layout: Layout) -> None:
         ("ghcr.io/o/x:latest", other.digest),
     ]
     assert layout.entries()[1].descriptor.annotations["a"] == "b"
+
+
+def test_an_image_without_a_name_takes_the_place_of_another_one_but_of_no_referrer(layout: Layout) -> None:
+    """oras lists referrers without a name."""
+    first, second = (add_image(layout, layer_tar(name)) for name in "ab")
+    config = layout.put_bytes(b"{}", "application/vnd.oci.empty.v1+json").to_json()
+    document = {"schemaVersion": 2, "config": config, "layers": [config], "subject": first.to_json()}
+    referrer = layout.put_bytes(encode(document), OCI_MANIFEST)
+    listed = {"schemaVersion": 2, "manifests": [first.to_json(), referrer.to_json()]}
+    (layout.path / "index.json").write_bytes(encode(listed))
+    layout.name(second)
+    assert {entry.descriptor.digest for entry in layout.entries()} == {second.digest, referrer.digest}
+    assert [each.digest for each in layout.referrers(first.digest)] == [referrer.digest]
+    layout.name(referrer)
+    assert [entry.descriptor.digest for entry in layout.entries()] == [referrer.digest]
 
 
 def test_equal_images_give_equal_bytes_whatever_came_first(tmp_path: Path) -> None:
