@@ -246,15 +246,19 @@ def _raise_findings(ledger: Ledger, files: list[Path]) -> None:
 
     findings = tuple(sorted(ledger.findings, key=order))
     count = "one problem" if len(findings) == 1 else f"{len(findings)} problems"
-    raise SpecError(f"{_guilty(findings)} has {count}", findings)
+    raise SpecError(f"{_guilty(findings, files)} {count}", findings)
 
 
-def _guilty(findings: Sequence[Finding]) -> str:
-    """What is to be mended: options and variables (SOURCE_DATE_EPOCH) are places of findings too."""
-    places = [finding.place.file if finding.place else "" for finding in findings]
-    if all(place.startswith("--") for place in places):
-        return "the command line"
-    return "the environment" if all(place.isupper() and "." not in place for place in places) else "the spec"
+def _guilty(findings: Sequence[Finding], files: Sequence[Path]) -> str:
+    """What has to be mended, as a subject with its verb: options and variables (SOURCE_DATE_EPOCH) are places of findings too."""
+    places = {finding.place.file if finding.place else "" for finding in findings}
+    options = {place for place in places if place.startswith("--")}
+    named = places - options - {place for place in places if place.isupper() and "." not in place}
+    if len(named) > 1:
+        return f"{len(named)} files have"
+    if named:
+        return "the spec has" if named == set(map(str, files)) else f"{named.pop()} has"
+    return "the command line has" if options == places else "the environment has"
 
 
 def _refuse(rule: str, message: str, file: str, hint: str) -> SpecError:

@@ -66,6 +66,8 @@ def test_findings_are_data_and_the_count_is_for_people(cli: Cli) -> None:
         "  hint: write MIT",
     ]
     assert done.stderr == "1 error and 2 warnings in 2 files\n"
+    write_tree(Path(), {"good.yaml": GOOD})
+    assert cli("lint", "good.yaml", "b/Dockerfile").stderr == "1 warning in 1 file (2 checked)\n"
     assert cli("lint", "Dockerfile", "--format", "json").json["findings"][1]["rule"] == "label-syntax"
 
 

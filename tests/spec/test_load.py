@@ -51,6 +51,28 @@ def test_findings_of_all_files_come_in_the_order_of_the_files(tmp_path: Path) ->
     assert rules == [("c.yaml", "spec-not-found"), ("b.yaml", "spec-yaml-syntax"), ("a.yaml", "spec-unknown-key")]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"a": "x: 1\ny: 1"}, "a.ocibuild.yaml has 2 problems"),
+        ({"a": "x: 1", "c": "y: 1"}, "2 files have 2 problems"),
+        ({"a": "x: 1", "b": "x: 1", "c": "x: 1"}, "3 files have 3 problems"),
+        ({"shared": "x: 1"}, "shared.yaml has one problem"),
+    ],
+)
+def test_of_several_files_it_is_said_which_or_how_many_are_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, HEAD + wrong.pop("shared", ""), "shared.yaml")
+    for name in "abc":
+        body = f"extends: shared.yaml\nbase: a/b\ntags: [{name}]\n{wrong.get(name, '')}\n"
+        write(tmp_path, HEAD + body, f"{name}.ocibuild.yaml")
+    with pytest.raises(SpecError) as caught:
+        load_plans([Path()], Overrides(), facts())
+    assert caught.value.what == said
+
+
 def test_images_of_one_run_have_names_of_their_own(tmp_path: Path) -> None:
     first = write(tmp_path, HEAD + "image: a/b\ntags: [x, y]\nbase: c/d\n", "1.yaml")
     second = write(tmp_path, HEAD + "image: docker.io/a/b\ntags: [z, y]\nbase: c/d\n", "2.yaml")

@@ -10,6 +10,7 @@ import click
 
 from ocibuild import api
 from ocibuild.cli.options import DEFAULT_FILE, KeyValue, option, profile_option, subcommand, verdict_options
+from ocibuild.cli.results import numbered
 from ocibuild.cli.session import facts, spec_files
 from ocibuild.cli.verdict import conclude, selection
 from ocibuild.errors import UsageError
@@ -48,8 +49,15 @@ def command(paths: tuple[Path, ...], **options: Any) -> int:
         overrides=api.Overrides(sets=dict(options["sets"])),
     )
     report = api.lint(_existing(paths), terms, facts())
-    files = f"{len(report.files)} files" if len(report.files) != 1 else str(report.files[0])
-    return conclude(report.findings, report.waived, files, options)
+    return conclude(report.findings, report.waived, _subject(report), options)
+
+
+def _subject(report: api.LintReport) -> str:
+    """What was checked, and in how many files something was found: in such that specs extend, too."""
+    checked, told = len(report.files), len({one.place.file for one in report.findings if one.place})
+    if checked == 1:
+        return str(report.files[0])
+    return f"{numbered(told, 'file')} ({checked} checked)" if told not in (0, checked) else f"{checked} files"
 
 
 def _existing(paths: tuple[Path, ...]) -> list[Path]:
