@@ -9,20 +9,25 @@ import click
 
 from ocibuild import api
 from ocibuild.cli.messages import printable, say, show_findings
-from ocibuild.cli.results import print_json
+from ocibuild.cli.results import numbered, print_json
 from ocibuild.cli.terminal import paint
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.sizes import human_size
 
 
-def show_plans(plans: Sequence[api.PushPlan], rate: float, *, as_json: bool) -> int:
-    """Show plans, with times at `rate` bytes a second; the exit code: 1 where a push would be refused."""
+def show_plans(plans: Sequence[api.PushPlan], rate: float, *, images: int, as_json: bool) -> int:
+    """Show plans, with times at `rate` bytes a second; the exit code: 1 where a push would be refused.
+
+    If they are for several `images`, each of which may go to several places, their total comes last.
+    """
     if as_json:
         print_json({"plans": [_as_json(plan, rate) for plan in plans]})
     else:
         for plan in plans:
             for line in _lines(plan, rate):
                 click.echo(printable(line))
+        if images > 1:
+            click.echo(f"{numbered(images, 'image')}: {_cost(plans, rate)}; {_moved(plans)}")
     for plan in plans:
         _show_warnings(plan, rate)
     return int(any(finding.is_error for plan in plans for finding in plan.findings))
@@ -37,8 +42,19 @@ def _lines(plan: api.PushPlan, rate: float) -> Iterator[str]:
     for move in plan.moves:
         before = "new" if move.old is None else "unchanged" if not move.changes else f"moves from {move.old}"
         yield f"  tag     {move.tag}: {before}"
-    time = _duration(plan.seconds(rate))
-    yield f"  {human_size(plan.upload_bytes)} to send in {plan.requests} requests, about {time} at {human_size(int(rate))}/s"
+    yield f"  {_cost([plan], rate)}"
+
+
+def _cost(plans: Sequence[api.PushPlan], rate: float) -> str:
+    size, requests = sum(plan.upload_bytes for plan in plans), sum(plan.requests for plan in plans)
+    time = _duration(sum(plan.seconds(rate) for plan in plans))
+    return f"{human_size(size)} to send in {requests} requests, about {time} at {human_size(int(rate))}/s"
+
+
+def _moved(plans: Sequence[api.PushPlan]) -> str:
+    changes = [move for plan in plans for move in plan.moves if move.changes]
+    new = sum(move.old is None for move in changes)
+    return f"{numbered(new, 'tag')} to make, {len(changes) - new} to move"
 
 
 def _title(plan: api.PushPlan, descriptor: Descriptor) -> str:

@@ -155,6 +155,41 @@ def test_a_dry_run_writes_nothing(cli: Cli, built: str, fake_registry: FakeRegis
     assert {"name", "blobs", "manifests", "tags", "uploadBytes", "requests", "seconds", "findings"} <= plan.keys()
 
 
+@pytest.mark.parametrize("command", [["plan"], ["push", "--dry-run"]])
+def test_a_plan_of_several_images_ends_with_their_total(
+    cli: Cli, project: Path, fake_registry: FakeRegistry, command: list[str]
+) -> None:
+    spec = """\
+apiVersion: ocibuild/v1
+image: {host}/team/{name}
+tags: [{tags}]
+layers: [{{files: [{{text: hello, to: "/{name}"}}]}}]
+"""
+    of = {"one": "1", "two": "2, latest", "three": "1, 3"}
+    for name, tags in of.items():
+        (project / f"{name}.yaml").write_text(spec.format(host=fake_registry.host, name=name, tags=tags))
+    files = [f"--file={name}.yaml" for name in of]
+    assert cli("build", "-q", *files).status == 0
+    assert cli("push", files[0]).status == 0
+    assert cli("push", files[1], f"{fake_registry.host}/team/three:3").status == 0
+    lines = cli(*command, *files).stdout.splitlines()
+    costs = [re.search(r"([0-9]+) requests", line) for line in lines if " to send in " in line]
+    *each, total = [int(found[1]) for found in costs if found]
+    assert (len(each), sum(each)) == (3, total)
+    assert lines[-1].startswith("3 images: ")
+    assert lines[-1].endswith("; 3 tags to make, 1 to move")
+
+
+@pytest.mark.parametrize("repositories", [["a"], ["a", "b"]])
+def test_a_plan_of_one_image_has_no_total(
+    cli: Cli, built: str, fake_registry: FakeRegistry, repositories: list[str]
+) -> None:
+    del built
+    lines = cli("plan", *(f"{fake_registry.host}/{name}/app:1" for name in repositories)).stdout.splitlines()
+    assert sum(" to send in " in line for line in lines) == len(repositories)
+    assert lines[-1].startswith("  ")
+
+
 def test_pull_prints_name_and_digest(cli: Cli, project: Path, fake_registry: FakeRegistry) -> None:
     digest = fake_registry.add_image("a/app", index_of(image_of()), "1")
     done = cli("pull", "-o", "oci:got", f"{fake_registry.host}/a/app:1")

@@ -35,7 +35,7 @@ def command(destinations: tuple[str, ...], **options: Any) -> int:
     """Show what `ocibuild push` would do with what was built: blobs that are there, can be mounted or would be sent, tags
     that would move, bytes, requests, time. Nothing is written. Exits with 1 if the push would be refused.
     """
-    references = push_destinations(destinations)
+    references, wanted = push_destinations(destinations), plans(options)
     with opened_places(options) as places:
-        planned = api.plan_push(plans(options), parse_output(options["output"]), references, places, terms(options))
-    return show_plans(planned, options["rate"], as_json=options["as_json"])
+        planned = api.plan_push(wanted, parse_output(options["output"]), references, places, terms(options))
+    return show_plans(planned, options["rate"], images=len(wanted), as_json=options["as_json"])

@@ -67,7 +67,7 @@ def command(destinations: tuple[str, ...], **options: Any) -> int:
     with opened_places(options) as places:
         if options["dry_run"]:
             planned = api.plan_push(wanted, output, references, places, terms(options))
-            return show_plans(planned, options["rate"], as_json=options["as_json"])
+            return show_plans(planned, options["rate"], images=len(wanted), as_json=options["as_json"])
         check_handover(options)
         pushed = api.push_plans(wanted, output, references, places, replace(terms(options), look_back=wants_summary()))
         hand_over(results_of_pushed(pushed), options, places.emit)
