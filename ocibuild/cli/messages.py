@@ -68,7 +68,13 @@ def show_usage_error(error: click.ClickException) -> None:
     else:
         what = error.format_message().removesuffix(".")
         what = what[:1].lower() + what[1:]
-        hint = _hint_for_variable(error) or _hint_for_arguments(error) or _hint_for_missing(error) or hint
+        hint = (
+            _hint_for_variable(error)
+            or _hint_for_arguments(error)
+            or _hint_for_missing(error)
+            or _hint_for_path(error)
+            or hint
+        )
     _show(what, None, hint)
 
 
@@ -181,6 +187,14 @@ def _hint_for_missing(error: click.ClickException) -> str | None:
     if not isinstance(param, click.Option) or param.is_flag:
         return None
     return f"it is `{param.opts[0]} {param.metavar or param.type.name.upper()}`: {param.help}".removesuffix(".")
+
+
+def _hint_for_path(error: click.ClickException) -> str | None:
+    """What to name instead of a path of the wrong kind."""
+    kind = error.param.type if isinstance(error, click.BadParameter) and error.param else None
+    if not isinstance(kind, click.Path):
+        return None
+    return "name a directory" if kind.dir_okay and not kind.file_okay else "name a file"
 
 
 def _options_of(context: click.Context) -> list[str]:

@@ -115,6 +115,7 @@ ADVICE = (
 
 _LOGIN = "log in with `ocibuild login {host}`; `ocibuild doctor` shows which credentials were used"
 _NOT_ALLOWED = "the credentials are known but may not do this: check what they are allowed to"
+_NO_REGISTRY = "what answers there may be no registry: check the host and the port, and any proxy on the way"
 
 
 def to_error(problem: Problem, reason: str = "", *, host: str, subject: str) -> OcibuildError:
@@ -139,6 +140,8 @@ def _refusal_error(refusal: Refusal, reason: str, host: str, subject: str, *, th
         if refusal.grant_error == "insufficient_scope" and not refusal.anonymous:
             fallback = _NOT_ALLOWED
         return AuthError(what, where=refusal.place, hint=hint or fallback)
+    if refusal.status in (404, 405, 501) and refusal.method != "HEAD" and not (refusal.text or refusal.codes):
+        hint = hint or _NO_REGISTRY  # registries give a reason (distribution-spec, "Error Codes"), web servers a page
     kind = NotFoundError if refusal.status == 404 else RegistryError
     return kind(what, where=refusal.place, hint=hint, status=refusal.status, codes=refusal.codes)
 

@@ -184,6 +184,8 @@ def test_wide_characters_do_not_move_the_caret(cli: Cli, tmp_path: Path) -> None
         (["push", "x.example/y:"], "'x.example/y:' is not an image reference: '' is not a tag"),
         (["build", "-f"], "\n  hint: it is `-f PATH`: Spec file, or directory of specs"),
         (["build", "--set"], "\n  hint: it is `--set KEY=VALUE`: Give a variable"),
+        (["build", "--cache-dir", "ocibuild.yaml"], "'ocibuild.yaml' is a file\n  hint: name a directory\n"),
+        (["build", "--dotenv", "/"], "'/' is a directory\n  hint: name a file\n"),
         (["cache"], "\n  hint: it is one of: `ocibuild cache info`, `ocibuild cache prune`\n"),
         (["push", f"x.example/y@sha256:{'0' * 64}"], "is a digest, and an image is sent to a tag"),
         (["push", "a b"], "'a b' is not an image reference"),

@@ -113,6 +113,8 @@ def test_the_status_decides_the_kind_of_error(status: int, kind: type[OcibuildEr
         (refusal(400, codes=("MANIFEST_BLOB_UNKNOWN",)), "localhost:5000", "push the image again"),
         (refusal(413), "registry.example.com", "client_max_body_size"),
         (refusal(404, "POST", codes=("NAME_UNKNOWN",)), "1.dkr.ecr.eu-west-1.amazonaws.com", "created before"),
+        (refusal(404, "GET"), "localhost:8000", "may be no registry"),
+        (refusal(501, "POST"), "localhost:8000", "may be no registry"),
         (refusal(401, anonymous=True), "ghcr.io", "ocibuild login ghcr.io"),
         (refusal(403, anonymous=True, codes=("DENIED",)), "ghcr.io", "ocibuild login ghcr.io"),
         (refusal(401, grant_error="insufficient_scope"), "registry.example.com", "may not do this"),
