@@ -68,6 +68,19 @@ def test_only_what_a_commit_concerns_is_built(cli: Cli, repository: Path, fake_r
     assert len(read_layout(repository / ".ocibuild/layout")) == 1
 
 
+@pytest.mark.parametrize(("options", "names"), [([], 0), (["-v"], 4)])
+def test_of_many_that_are_left_out_the_names_are_for_those_who_ask(
+    cli: Cli, repository: Path, options: list[str], names: int
+) -> None:
+    write_tree(repository, {"four/ocibuild.yaml": SPEC.format(name="four"), "four/src/file": "four"})
+    commit()
+    done = cli("build", "-f", ".", "--changed-since", "HEAD", *options)
+    assert done.stderr.count("is left out: nothing that it is made of has changed") == names
+    (*_, total) = done.stderr.splitlines()
+    assert "; 4 images left out" in total
+    assert ("-v names them" in total) is (names == 0)
+
+
 def test_what_is_shared_concerns_all(cli: Cli, repository: Path) -> None:
     write_tree(repository, {"shared.yaml": (repository / "shared.yaml").read_text() + "labels: {a: b}\n"})
     done = cli("build", "-f", ".", "--changed-since", "HEAD")

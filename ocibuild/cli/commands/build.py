@@ -46,6 +46,8 @@ from ocibuild.oci.location import (
 )
 from ocibuild.plan import Plan
 
+_FEW = 3  # images that are left out: of more, only the number is told
+
 
 @subcommand(
     "build",
@@ -90,13 +92,15 @@ def command(**options: Any) -> None:
     check_handover(options, _made(output, options))
     with opened_places(options) as places:
         chosen = _chosen(wanted, options["changed_since"], places.emit)
-        for plan in chosen.unchanged:
+        is_named = len(chosen.unchanged) <= _FEW or bool(options["verbose"])
+        for plan in chosen.unchanged if is_named else ():
             places.emit(Noted(f"{shown_name(plan)} is left out: nothing that it is made of has changed"))
         layers = LayerTally()
         with places.heard_by(layers):
             built = _build(chosen.changed, output, places, options) if chosen.changed else ()
         if len(built) > 1 or chosen.unchanged:
-            places.emit(Noted(summary(built, len(chosen.unchanged))))
+            hint = "" if is_named else ", as they have not changed (-v names them)"
+            places.emit(Noted(f"{summary(built, len(chosen.unchanged))}{hint}"))
         hand_over(results_of_built(built, by_digest=options["by_digest"]), options, places.emit)
         if wants_summary():
             _summarise(built, chosen, layers)
