@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+_SHOWN = 3  # of the files that share a fault
 
 
 class Severity(StrEnum):
@@ -44,3 +47,13 @@ class Finding:
     @property
     def is_error(self) -> bool:
         return self.severity is Severity.ERROR
+
+
+def met_in(finding: Finding, files: Iterable[str]) -> Finding:
+    """A finding that says in which files it was met, if it stands in one that they share: the fault may be of some of them."""
+    names = list(dict.fromkeys(files))
+    if not names or finding.place is None or finding.place.file in names:
+        return finding
+    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    where = f"met in {', '.join(names[:_SHOWN])}{rest}"
+    return replace(finding, hint=f"{finding.hint}; {where}" if finding.hint else where)

@@ -19,7 +19,7 @@ from ocibuild.checks.spec_labels import label_sets
 from ocibuild.checks.spec_subject import SpecUnderCheck
 from ocibuild.checks.waivers import comment_waivers, waive, waiver_uses
 from ocibuild.errors import SpecError, UsageError
-from ocibuild.findings import Finding, Place
+from ocibuild.findings import Finding, Place, met_in
 from ocibuild.policy import LabelPolicy, Waiver
 from ocibuild.recipes.lint_contents import Looker
 from ocibuild.recipes.lint_files import Kind, files_to_lint
@@ -66,15 +66,17 @@ def lint(paths: Sequence[Path], terms: LintTerms, facts: Facts) -> LintReport:
     """
     facts = replace(facts, git=_once_a_checkout(facts.git))
     files = files_to_lint(paths)
-    findings: list[Finding] = []
+    met: dict[Finding, list[str]] = {}
     waived: list[tuple[Finding, Waiver]] = []
     linters = _linters()
     for path, kind in files.items():
         found, passed = linters[kind](path, terms, facts)
-        findings += sorted(found, key=_order)
+        for finding in sorted(found, key=_order):
+            met.setdefault(finding, []).append(str(path))
         waived += passed
     # What specs share is read with each of them, and told once.
-    return LintReport(tuple(dict.fromkeys(findings)), tuple(dict.fromkeys(waived)), tuple(files))
+    findings = met if len(files) == 1 else (met_in(finding, those) for finding, those in met.items())
+    return LintReport(tuple(findings), tuple(dict.fromkeys(waived)), tuple(files))
 
 
 def _order(finding: Finding) -> tuple[str, int, int]:

@@ -139,6 +139,21 @@ def test_what_specs_share_is_told_once(tmp_path: Path) -> None:
     assert [finding.rule for finding in done.findings] == ["license-case", "label-key-form"]
     assert [finding.rule for finding, _ in done.waived] == ["source-not-url"]
     assert len(done.files) == 2
+    hints = [str(finding.hint) for finding in done.findings]
+    assert hints[0] == f"write MIT; met in {tmp_path}/a/ocibuild.yaml, {tmp_path}/b/ocibuild.yaml"
+    assert "met in" not in hints[1], "it stands in the spec itself"
+    assert lint([tmp_path / "a"], TERMS, Facts({}, no_git)).findings[0].hint == "write MIT"
+
+
+def test_of_a_shared_file_it_is_said_which_specs_lack_a_label(tmp_path: Path) -> None:
+    asking = "policy: {labels: {com.example.team: {required: true}}}\n"
+    files = {"shared.yaml": HEAD + SOURCE + asking + LAYER}
+    for name in "abcdefgh":
+        label = "labels: {com.example.team: web}\n" if name in "ac" else ""
+        files[f"{name}.ocibuild.yaml"] = f"{HEAD}extends: shared.yaml\n{label}"
+    (finding,) = report(tmp_path, files).findings
+    names = ", ".join(f"{tmp_path}/{name}.ocibuild.yaml" for name in "bde")
+    assert (finding.rule, finding.hint) == ("policy-missing-label", f"add it; met in {names} and 3 more")
 
 
 def test_files_that_are_no_text_are_findings(tmp_path: Path) -> None:

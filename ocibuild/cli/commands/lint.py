@@ -57,7 +57,7 @@ def _subject(report: api.LintReport) -> str:
     checked, told = len(report.files), len({one.place.file for one in report.findings if one.place})
     if checked == 1:
         return str(report.files[0])
-    return f"{numbered(told, 'file')} ({checked} checked)" if told not in (0, checked) else f"{checked} files"
+    return f"{numbered(told, 'file')} ({checked} checked)" if 0 < told < checked else f"{max(told, checked)} files"
 
 
 def _existing(paths: tuple[Path, ...]) -> list[Path]:
