@@ -12,7 +12,7 @@ from ocibuild.events import Advanced, Emit, Finished, Stage, Started
 from ocibuild.layers.archive_layer import keep_archive
 from ocibuild.layers.archive_source import find_archive
 from ocibuild.layers.members import Members, layer_members
-from ocibuild.layers.memory import LayerRecord, Recollection, SegmentPacker, recollect, remember
+from ocibuild.layers.memory import LayerRecord, Recollection, SegmentPacker, Stretch, recollect, remember
 from ocibuild.layers.pipeline import Crew, WrittenBlob, hash_stream, write_blob
 from ocibuild.layers.segments import segments
 from ocibuild.layers.survey import Fingerprint, fingerprint, survey_layer
@@ -79,8 +79,12 @@ def _files(plan: FilesLayer, workshop: Workshop) -> BuiltLayer:
         return unchanged
     members = layer_members(plan, surveys)
     with _task(plan, members.size, workshop) as task:
-        if past.last is None and (taken := _published(plan, members, workshop)) is not None:
+        # Where segments are remembered, the last build was here, and a layer that has changed since is nowhere else.
+        knows_segments = past.last is not None and past.last.stretches
+        if not knows_segments and (taken := _published(plan, members, workshop)) is not None:
             workshop.emit(Finished(task, "published", taken.descriptor.size))
+            if cache is not None:
+                _remember(plan, take_mark(), taken, {}, cache)
             return taken
         # Beside the packing, since that leaves Python idle. From here on only this keeps the survey in memory, and members of a
         # lone tree, which are made of it.
@@ -89,12 +93,17 @@ def _files(plan: FilesLayer, workshop: Workshop) -> BuiltLayer:
         blob = _packed(plan, members, past, workshop, task)
         workshop.emit(Finished(task, "built", blob.size))
     descriptor = Descriptor(layer_type(Format.OCI, plan.compressor.compression), blob.digest, blob.size)
+    built = BuiltLayer(plan.name, descriptor, blob.diff_id)
     if cache is not None and mark is not None:
-        value, is_settled = mark.result()
-        settled = value if is_settled else ""
-        record = LayerRecord(settled, plan.compressor.fingerprint, descriptor, blob.diff_id, blob.stretches)
-        remember(plan, record, cache)
-    return BuiltLayer(plan.name, descriptor, blob.diff_id)
+        _remember(plan, mark.result(), built, blob.stretches, cache)
+    return built
+
+
+def _remember(
+    plan: FilesLayer, mark: Fingerprint, built: BuiltLayer, stretches: Mapping[bytes, Stretch], cache: BuildCache
+) -> None:
+    settled = mark.value if mark.is_settled else ""
+    remember(plan, LayerRecord(settled, plan.compressor.fingerprint, built.descriptor, built.diff_id, stretches), cache)
 
 
 def _unchanged(plan: FilesLayer, mark: Fingerprint, past: Recollection, workshop: Workshop) -> BuiltLayer | None:

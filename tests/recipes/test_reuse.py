@@ -223,6 +223,39 @@ def test_a_layer_of_a_published_image_is_neither_packed_nor_sent(
 
 
 @pytest.mark.usefixtures("tree")
+def test_a_layer_that_was_taken_over_is_remembered(
+    desk: Desk, reuse: api.Reuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after `cache prune`: sources are read once to find out that the layout has the layer, and not again."""
+    settle(desk, monkeypatch)
+    first = digest(desk.build(SPEC, reuse=reuse))
+    assert reuse.cache is not None
+    shutil.rmtree(reuse.cache)
+    for _ in range(3):
+        assert digest(desk.build(SPEC, reuse=reuse)) == first
+    assert outcomes(desk) == ["built", "published", "unchanged", "unchanged"]
+
+
+@pytest.mark.usefixtures("tree")
+def test_a_layer_that_stays_in_the_registry_is_taken_over_every_time(
+    new_desk: OpenDesk, fake_registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = new_desk()
+    settle(desk, monkeypatch)
+    spec = f"image: {fake_registry.host}/team/app\n{SPEC}"
+    (first,) = desk.build(f"compression: {{type: gzip, level: 1}}\n{spec}")
+    desk.push()
+    runner = new_desk()
+    reuse = api.Reuse(runner.directory / "cache", (published(fake_registry),))
+    for number in range(2):
+        (again,) = runner.build(
+            f"compression: {{type: gzip, level: 9}}\n{spec}", to=str(number), sparse=True, reuse=reuse
+        )
+        assert again.descriptor.digest == first.descriptor.digest
+    assert outcomes(runner) == ["published", "published"]
+
+
+@pytest.mark.usefixtures("tree")
 def test_a_self_contained_output_fetches_the_layers_that_it_takes_over(desk: Desk, fake_registry: FakeRegistry) -> None:
     desk.build(f"image: {fake_registry.host}/team/app\n{SPEC}")
     desk.push()
