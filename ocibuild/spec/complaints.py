@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ocibuild.spec.keys import hint_for_key
 from ocibuild.spec.nodes import Path
 from ocibuild.spec.scope import did_you_mean
 from ocibuild.spec.values import Value
@@ -65,8 +66,7 @@ def _unknown_keys(breach: Breach) -> Iterator[Complaint]:
     known = breach.schema["properties"]
     for key in breach.value:
         if key not in known:
-            keys = f"its keys are {', '.join(known)}" if len(known) > 1 else f"its only key is {next(iter(known))}"
-            yield _unknown_key(breach, key, did_you_mean(key, known) or keys)
+            yield _unknown_key(breach, key, hint_for_key(key, known))
 
 
 def _unknown_key(breach: Breach, key: str, hint: str) -> Complaint:

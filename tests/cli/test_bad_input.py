@@ -49,6 +49,11 @@ def socket_at(path: Path) -> None:
 
 CASES = {
     "unknown key": Case("imagee: x.example/y\n", "`imagee` is not a key", "2:1", "did you mean `image`?"),
+    "word of a Dockerfile": Case("FROM: debian\n", "`FROM` is not a key", "2:1", "did you mean `base`?"),
+    "key of another tool": Case("name: x.example/y\n", "`name` is not a key", "2:1", "did you mean `image`?"),
+    "key of a section": Case("user: '1'\n", "`user` is not a key", "2:1", "write `user` below `config`, indented"),
+    "word for a key of a section": Case("license: MIT\n", "`license` is not", "2:1", "write `licenses` below `metadata`"),
+    "key that nothing is like": Case("run: [make]\n", "`run` is not a key", "2:1", "its keys are apiVersion, "),
     "unknown key of an item": Case(
         "layers: [{files: [{copi: a, to: /a}]}]\n", "`copi` is not a key", "2:20", "did you mean `copy`?"
     ),
