@@ -30,6 +30,7 @@ _OF_COMMANDS = (
     "-v",
     "--verbose",
 )
+_ELSEWHERE_OPTIONS = ("-f", "--file", "-t", "--tag")  # for what other commands take without an option
 _EXCERPT = 160  # characters of a source line
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 
@@ -151,7 +152,8 @@ def _hint_for_option(name: str, context: click.Context) -> str | None:
         return f"it stands after the command: `{context.command_path} COMMAND {name} ...`"
     if context.parent and name in _options_of(context.parent):
         return f"it stands before the command: `{context.parent.command_path} {name} ...`"
-    return None
+    takes_arguments = any(isinstance(param, click.Argument) for param in context.command.params)
+    return _usage(context) if takes_arguments and name in _ELSEWHERE_OPTIONS else None
 
 
 def _hint_for_variable(error: click.ClickException) -> str | None:
@@ -171,6 +173,10 @@ def _hint_for_arguments(error: click.ClickException) -> str | None:
         return None
     if surplus and "--file" in _options_of(context):
         return f"a spec, or a directory of specs, is named with -f: `{context.command_path} -f PATH`"
+    return _usage(context)
+
+
+def _usage(context: click.Context) -> str:
     usage = " ".join((context.command_path, *context.command.collect_usage_pieces(context)))
     return f"it is `{usage}`; see `{context.command_path} --help`"
 

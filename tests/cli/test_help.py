@@ -107,6 +107,8 @@ def _parse(root: click.Context, words: list[str]) -> None:
         (["build", "--xyzzy"], "there is no option '--xyzzy'", "see `ocibuild build --help`"),
         (["build", "--debug"], "there is no option '--debug'", "it stands before the command: `ocibuild --debug ...`"),
         (["pull", "--label", "a=b"], "there is no option '--label'", "see `ocibuild pull --help`"),
+        (["lint", "-f", "a"], "there is no option '-f'", "it is `ocibuild lint [OPTIONS] [PATH]...`; see `ocibuild lint --help`"),
+        (["tag", "a", "-t", "b"], "there is no option '-t'", "it is `ocibuild tag [OPTIONS] IMAGE NAME...`; see `ocibuild tag --help`"),
         (["index"], "missing command", "it is one of: `ocibuild index create`"),
         (["push", "-t"], "option '-t' requires an argument",
          "it is `-t TAG`: A tag, a tag rule, or HOST/REPOSITORY:TAG, in place of the spec's; may be repeated"),
