@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ocibuild.errors import SpecError
-from ocibuild.findings import Finding, Place
+from ocibuild.findings import Finding, Place, met_in
 
 _LENGTH_LIMIT = 400
 FINDINGS_LIMIT = 1000
@@ -16,11 +16,13 @@ class Ledger:
     """Collects findings while a spec is read, so that one run reports them all.
 
     SpecError, with those that there are, once they are more than anybody reads: a file that a program got wrong, or one that
-    is meant to keep this machine busy.
+    is meant to keep this machine busy. `spec`, where several are read, is the one that is read now.
     """
 
     def __init__(self) -> None:
         self._findings: dict[tuple[str, str, str], Finding] = {}
+        self._specs: dict[tuple[str, str, str], dict[str, None]] = {}
+        self.spec: str | None = None
 
     def add(self, rule: str, message: str, place: Place, hint: str | None = None) -> None:
         self.take([Finding(rule, message, place, hint)])
@@ -30,7 +32,10 @@ class Ledger:
             finding = replace(
                 taken, message=_one_line(taken.message), hint=_one_line(taken.hint) if taken.hint else None
             )
-            self._findings.setdefault((finding.rule, str(finding.place), finding.message), finding)
+            key = finding.rule, str(finding.place), finding.message
+            self._findings.setdefault(key, finding)
+            if self.spec is not None:
+                self._specs.setdefault(key, {})[self.spec] = None
             if len(self._findings) >= FINDINGS_LIMIT:
                 raise SpecError(f"{FINDINGS_LIMIT} findings; what else there is was not looked for", self.findings)
 
@@ -40,7 +45,7 @@ class Ledger:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """In the order they were met."""
-        return tuple(self._findings.values())
+        return tuple(met_in(finding, self._specs.get(key, ())) for key, finding in self._findings.items())
 
 
 def _one_line(text: str) -> str:

@@ -117,6 +117,7 @@ def _renderings(files: list[Path], overrides: Overrides, facts: Facts, ledger: L
     sets = {name.removeprefix(_VARS): value for name, value in overrides.sets.items()}
     complete = True
     for file in files:
+        ledger.spec = str(file) if len(files) > 1 else None
         documents = read_documents(file, ledger, sets)
         complete = complete and bool(documents)
         git, ci = (_once(ask, file.absolute().parent) for ask in (facts.git, facts.ci))
@@ -130,6 +131,7 @@ def _renderings(files: list[Path], overrides: Overrides, facts: Facts, ledger: L
                 continue
             if rendering is not None:
                 yield rendering
+    ledger.spec = None
     if complete:
         _check_sets(sets, declared, ledger)
 
@@ -188,6 +190,7 @@ def _check_names(plans: list[tuple[Document, Plan]], ledger: Ledger) -> None:
     taken: dict[str, Document] = {}
     for document, plan in plans:
         hint = _TAGLESS if plan.rulings and not plan.tags else None
+        ledger.spec = document.source.name
         ledger.take(shared_names(_names(plan), document, taken, hint))
 
 

@@ -73,6 +73,25 @@ def test_of_several_files_it_is_said_which_or_how_many_are_wrong(
     assert caught.value.what == said
 
 
+def test_of_what_a_shared_file_says_the_specs_are_named_that_it_is_wrong_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, HEAD + "platforms: [linux/amd64, linux/arm64]\nbase: a/{{ name }}\n", "shared.yaml")
+    for name in "abcd":
+        given = "" if name in "bc" else f"vars: {{name: {name}}}\n"
+        write(tmp_path, f"{HEAD}extends: shared.yaml\ntags: [{name}]\n{given}", f"{name}.ocibuild.yaml")
+    for paths, said in (([Path()], "; met in b.ocibuild.yaml, c.ocibuild.yaml"), ([Path("b.ocibuild.yaml")], "")):
+        with pytest.raises(SpecError) as caught:
+            load_plans(paths, Overrides(), facts())
+        (finding,) = caught.value.findings
+        assert finding.hint == f"declare it under `vars:`, as `name: ...`{said}"
+    with pytest.raises(SpecError) as caught:
+        load_plans([Path(f"{name}.ocibuild.yaml") for name in "abcd"], Overrides(sets={"name": "x", "y": "z"}), facts())
+    hints = {one.rule: str(one.hint) for one in caught.value.findings}
+    assert "met in" not in hints["spec-unknown-variable"]
+
+
 def test_images_of_one_run_have_names_of_their_own(tmp_path: Path) -> None:
     first = write(tmp_path, HEAD + "image: a/b\ntags: [x, y]\nbase: c/d\n", "1.yaml")
     second = write(tmp_path, HEAD + "image: docker.io/a/b\ntags: [z, y]\nbase: c/d\n", "2.yaml")
