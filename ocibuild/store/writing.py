@@ -30,6 +30,7 @@ FILE_MODE = 0o644
 
 _PREFIX, _SUFFIX = "ocibuild-", ".tmp"
 _WORK_PREFIX = ".ocibuild-work-"
+_OWN_DIRECTORY = Path(".ocibuild")
 _HINTS = {
     errno.ENOSPC: "free some space there, or choose another disk",
     errno.EDQUOT: "your quota there is used up: free some space, or choose another disk",
@@ -261,9 +262,12 @@ def _new_directory(parent: Path) -> tuple[int, Path]:
 
 
 def make_directory(path: Path) -> None:
-    """Makes `path` and its parents, where they are missing."""
+    """Makes `path` and its parents, where they are missing. Our own directory, where builds go by default, is not for git."""
     with disk_errors("make the directory", path):
+        is_new = path.parent == _OWN_DIRECTORY and not _OWN_DIRECTORY.exists()
         path.mkdir(parents=True, exist_ok=True)
+        if is_new:  # not by way of a temporary file: nobody would look for one there
+            (_OWN_DIRECTORY / ".gitignore").write_bytes(b"*\n")
 
 
 def sync_directory(path: Path) -> None:

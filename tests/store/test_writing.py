@@ -281,6 +281,31 @@ def test_a_path_of_the_wrong_kind_is_told_what_it_could_be(tmp_path: Path) -> No
     assert "oci-archive:FILE" in (for_a_directory.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("there", "made", "ignored"),
+    [
+        ([], ".ocibuild/layout", True),
+        ([".ocibuild"], ".ocibuild/layout", False),
+        ([], ".ocibuild", False),
+        ([], "out/layout", False),
+        ([], "out/.ocibuild/layout", False),
+    ],
+)
+def test_git_ignores_our_own_directory_if_we_made_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: list[str], made: str, ignored: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in there:
+        Path(name).mkdir()
+    for _ in range(2):
+        make_directory(Path(made))
+        assert [path.read_text() for path in tmp_path.rglob(".gitignore")] == ["*\n"] * ignored
+    for path in tmp_path.rglob(".gitignore"):
+        path.write_text("mine")
+        make_directory(Path(made))
+        assert path.read_text() == "mine"
+
+
 def test_a_working_directory_is_gone_afterwards_and_one_of_a_killed_run_with_the_next(tmp_path: Path) -> None:
     with working_directory(tmp_path / "new") as work:
         (work / "file").touch()
