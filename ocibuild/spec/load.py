@@ -189,6 +189,8 @@ def _check_names(plans: list[tuple[Document, Plan]], ledger: Ledger) -> None:
             ledger.add("spec-unnamed-image", message, document.place(()), "give each `image` and `tags`")
     taken: dict[str, Document] = {}
     for document, plan in plans:
+        if plan.image is None and "image" in document.root.entries:
+            continue  # it is wrong, and that was said
         hint = _TAGLESS if plan.rulings and not plan.tags else None
         ledger.spec = document.source.name
         ledger.take(shared_names(_names(plan), document, taken, hint))

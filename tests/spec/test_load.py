@@ -77,10 +77,10 @@ def test_of_what_a_shared_file_says_the_specs_are_named_that_it_is_wrong_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write(tmp_path, HEAD + "platforms: [linux/amd64, linux/arm64]\nbase: a/{{ name }}\n", "shared.yaml")
+    write(tmp_path, HEAD + "image: a/{{ name }}\ntags: [x]\nplatforms: [linux/amd64, linux/arm64]\n", "shared.yaml")
     for name in "abcd":
         given = "" if name in "bc" else f"vars: {{name: {name}}}\n"
-        write(tmp_path, f"{HEAD}extends: shared.yaml\ntags: [{name}]\n{given}", f"{name}.ocibuild.yaml")
+        write(tmp_path, f"{HEAD}extends: shared.yaml\nbase: a/b\n{given}", f"{name}.ocibuild.yaml")
     for paths, said in (([Path()], "; met in b.ocibuild.yaml, c.ocibuild.yaml"), ([Path("b.ocibuild.yaml")], "")):
         with pytest.raises(SpecError) as caught:
             load_plans(paths, Overrides(), facts())
