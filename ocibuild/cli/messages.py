@@ -31,6 +31,7 @@ _OF_COMMANDS = (
     "--verbose",
 )
 _ELSEWHERE_OPTIONS = ("-f", "--file", "-t", "--tag")  # for what other commands take without an option
+_ALIKE = {"--format": "--json", "--json": "--format json"}  # a command has one of these, or neither
 _EXCERPT = 160  # characters of a source line
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 
@@ -146,8 +147,11 @@ def _columns(text: str) -> int:
 def _hint_for_option(name: str, context: click.Context) -> str | None:
     from difflib import get_close_matches
 
-    if near := get_close_matches(name, _options_of(context), 1, cutoff=0.75):
+    options = _options_of(context)
+    if near := get_close_matches(name, options, 1, cutoff=0.75):
         return f"did you mean `{near[0]}`?"
+    if (other := _ALIKE.get(name)) and other.split()[0] in options:
+        return f"did you mean `{other}`?"
     if context.parent is None and name in _OF_COMMANDS:
         return f"it stands after the command: `{context.command_path} COMMAND {name} ...`"
     if context.parent and name in _options_of(context.parent):
