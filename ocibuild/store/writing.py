@@ -176,7 +176,7 @@ def write_output(path: Path, raw: bytes) -> None:
 def refuse_unwritable(path: Path, made: Iterable[Path] = (), *, in_place: bool = False) -> None:
     """StoreError, if `write_output` is sure to fail in the end. A look, before long work: nothing is made or opened.
 
-    The directories `made`, with all above and below them, may be there by then. A file is replaced, or changed `in_place`.
+    The directories `made`, with all above them, are there by then. A file is replaced, or changed `in_place`.
     """
     if os.path.isdir(path):
         raise store_error("write", path, _refusal(errno.EISDIR))
@@ -185,7 +185,8 @@ def refuse_unwritable(path: Path, made: Iterable[Path] = (), *, in_place: bool =
             raise store_error("write", path, _refusal(errno.EACCES))
         return
     directory = _followed(path).parent
-    if not os.path.exists(directory) and any(_is_in_line(directory, each) for each in made):
+    will_be = (Path(os.path.abspath(each)) for each in made)
+    if not os.path.exists(directory) and any(each.is_relative_to(os.path.abspath(directory)) for each in will_be):
         return
     with disk_errors("write a file", directory):
         if not S_ISDIR(os.stat(directory).st_mode):
@@ -193,11 +194,6 @@ def refuse_unwritable(path: Path, made: Iterable[Path] = (), *, in_place: bool =
         if not os.access(directory, os.W_OK | os.X_OK):
             is_read_only = os.statvfs(directory).f_flag & os.ST_RDONLY
             raise _refusal(errno.EROFS if is_read_only else errno.EACCES)
-
-
-def _is_in_line(one: Path, other: Path) -> bool:
-    above, below = sorted((Path(os.path.abspath(one)), Path(os.path.abspath(other))), key=lambda path: len(path.parts))
-    return below.is_relative_to(above)
 
 
 def _followed(path: Path) -> Path:
