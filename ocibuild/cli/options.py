@@ -127,6 +127,14 @@ class LeveledKeyValue(click.ParamType):  # type: ignore[type-arg]  # as above
         return tuple((level, key if colon else head, text) for level in chosen)
 
 
+_SHORT_TYPES = {"spdx": "application/spdx+json", "cyclonedx": "application/vnd.cyclonedx+json"}
+
+
+def artifact_type(text: str) -> str:
+    """The media type that `--type` means: SBOMs have short names."""
+    return _SHORT_TYPES.get(text, text)
+
+
 class ByteSize(click.ParamType):  # type: ignore[type-arg]  # as above
     """A number of bytes, with kB, MB or GB if wanted."""
 

@@ -35,6 +35,16 @@ def test_attach_prints_where_the_artifact_is(cli: Cli, image: str, sbom: Path, f
     assert json.loads(found.data)["annotations"] == {"a": "1"}, "nothing that changes from run to run"
 
 
+@pytest.mark.parametrize(
+    ("short", "media_type"),
+    [("spdx", "application/spdx+json"), ("cyclonedx", "application/vnd.cyclonedx+json"), (NOTES, NOTES)],
+)
+def test_kinds_of_sboms_have_short_names(cli: Cli, image: str, sbom: Path, short: str, media_type: str) -> None:
+    digest = cli("attach", image, sbom, "--type", short, "-q").digest
+    (found,) = cli("referrers", image, "--type", short, "--json").json["referrers"]
+    assert (found["digest"], found["artifactType"]) == (digest, media_type)
+
+
 def test_attach_takes_its_time_from_the_environment(
     cli: Cli, image: str, sbom: Path, fake_registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,15 @@ from typing import Any
 import click
 
 from ocibuild import api
-from ocibuild.cli.options import KeyValue, option, platform_option, progress_options, registry_options, subcommand
+from ocibuild.cli.options import (
+    KeyValue,
+    artifact_type,
+    option,
+    platform_option,
+    progress_options,
+    registry_options,
+    subcommand,
+)
 from ocibuild.cli.session import chosen_platform, opened_places
 from ocibuild.oci.location import RegistryLocation, parse_location
 
@@ -21,7 +29,8 @@ from ocibuild.oci.location import RegistryLocation, parse_location
 )
 @click.argument("image")
 @click.argument("file", type=click.Path(path_type=Path))
-@option("--type", "artifact_type", required=True, metavar="TYPE", help="What it is: the artifact type, a media type.")
+@option("--type", "artifact_type", type=artifact_type, required=True, metavar="TYPE",
+        help="What it is: the artifact type, a media type, or `spdx` or `cyclonedx` (as JSON) for short.")  # fmt: skip
 @option("--media-type", metavar="TYPE", help="The media type of the file alone. Default: that of --type.")
 @option("--annotation", "annotations", multiple=True, type=KeyValue(), help="Add an annotation to it; may be repeated.")
 @platform_option

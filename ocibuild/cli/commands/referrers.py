@@ -9,6 +9,7 @@ import click
 from ocibuild import api
 from ocibuild.cli.messages import say
 from ocibuild.cli.options import (
+    artifact_type,
     json_option,
     option,
     platform_option,
@@ -28,7 +29,9 @@ from ocibuild.sizes import human_size
     "ocibuild referrers oci:.ocibuild/layout --type application/spdx+json --json",
 )
 @click.argument("image")
-@option("--type", "artifact_type", metavar="TYPE", help="Only artifacts of this type.")
+@option(
+    "--type", "artifact_type", type=artifact_type, metavar="TYPE", help="Only artifacts of this type, as for `attach`."
+)
 @platform_option
 @json_option
 @progress_options
