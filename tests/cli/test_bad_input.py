@@ -204,7 +204,7 @@ def test_wide_characters_do_not_move_the_caret(cli: Cli, tmp_path: Path) -> None
         (["report", "oci:x"], "\n  hint: it is `-o FILE`: The file to write\n"),
         (
             ["attach", "oci:x", "ocibuild.yaml"],
-            "\n  hint: it is `--type TYPE`: What it is: the artifact type, a media type\n",
+            "\n  hint: it is `--type TYPE`: What it is: the artifact type, a media type, or `spdx` or `cyclonedx` (as JSON) for short\n",
         ),
         (["serve", "ocibuild.yaml"], "`ocibuild copy oci-archive:ocibuild.yaml oci:DIR` makes a layout of an archive"),
         (
