@@ -79,12 +79,12 @@ def _files(plan: FilesLayer, workshop: Workshop) -> BuiltLayer:
         return unchanged
     members = layer_members(plan, surveys)
     with _task(plan, members.size, workshop) as task:
-        # Where segments are remembered, the last build was here, and a layer that has changed since is nowhere else.
-        knows_segments = past.last is not None and past.last.stretches
-        if not knows_segments and (taken := _published(plan, members, workshop)) is not None:
+        # Where the last build packed the layer, what has changed since is in no image that was published before.
+        was_packed_here = past.last is not None and past.last.compressor
+        if not was_packed_here and (taken := _published(plan, members, workshop)) is not None:
             workshop.emit(Finished(task, "published", taken.descriptor.size))
             if cache is not None:
-                _remember(plan, take_mark(), taken, {}, cache)
+                remember(plan, _record(take_mark(), taken), cache)
             return taken
         # Beside the packing, since that leaves Python idle. From here on only this keeps the survey in memory, and members of a
         # lone tree, which are made of it.
@@ -95,15 +95,15 @@ def _files(plan: FilesLayer, workshop: Workshop) -> BuiltLayer:
     descriptor = Descriptor(layer_type(Format.OCI, plan.compressor.compression), blob.digest, blob.size)
     built = BuiltLayer(plan.name, descriptor, blob.diff_id)
     if cache is not None and mark is not None:
-        _remember(plan, mark.result(), built, blob.stretches, cache)
+        remember(plan, _record(mark.result(), built, plan.compressor.fingerprint, blob.stretches), cache)
     return built
 
 
-def _remember(
-    plan: FilesLayer, mark: Fingerprint, built: BuiltLayer, stretches: Mapping[bytes, Stretch], cache: BuildCache
-) -> None:
+def _record(
+    mark: Fingerprint, built: BuiltLayer, compressor: str = "", stretches: Mapping[bytes, Stretch] | None = None
+) -> LayerRecord:
     settled = mark.value if mark.is_settled else ""
-    remember(plan, LayerRecord(settled, plan.compressor.fingerprint, built.descriptor, built.diff_id, stretches), cache)
+    return LayerRecord(settled, compressor, built.descriptor, built.diff_id, stretches or {})
 
 
 def _unchanged(plan: FilesLayer, mark: Fingerprint, past: Recollection, workshop: Workshop) -> BuiltLayer | None:

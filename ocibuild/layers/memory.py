@@ -45,8 +45,8 @@ class PackedSegment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LayerRecord:
-    """A layer as it was built, by a compressor with this fingerprint. `fingerprint` is that of its sources, empty where they
-    were too young to be believed."""
+    """A layer as it was built, by a compressor with this fingerprint (empty: it was taken over from an image, packed by whatever).
+    `fingerprint` is that of its sources, empty where they were too young to be believed."""
 
     fingerprint: str
     compressor: str
