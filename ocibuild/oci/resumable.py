@@ -1,0 +1,95 @@
+"""SHA-256 that can be left and taken up again, by another process too: what was hashed once need not be read again.
+
+Python's hash objects keep their state to themselves. The OpenSSL that they are made with does not: SHA256_CTX is a public
+structure (openssl/sha.h). Where Python has no such OpenSSL, or one that answers otherwise than expected, there is no state to
+be had, and all else is the same.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import struct
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+_BLOCK = 64
+_CONTEXT_SIZE = 256  # SHA256_CTX has 112 bytes
+_WORDS = struct.Struct("=8I2I")  # its beginning: the eight words of the hash, then the count of bits in two halves
+_STATE = struct.Struct(">8IQ")  # those words, and the count of bytes
+STATE_SIZE = _STATE.size
+
+
+class Sha256:
+    """The SHA-256 of what it is fed, from nothing or from a `state` on (`can_resume` has to hold for that)."""
+
+    def __init__(self, state: bytes = b"") -> None:
+        self._engine: _OpenSsl | _Hash = _OpenSsl(state) if state or can_resume() else hashlib.sha256()
+
+    def update(self, data: bytes | bytearray) -> None:
+        """Feed bytes."""
+        self._engine.update(data)
+
+    def state(self) -> bytes:
+        """What another one goes on from, STATE_SIZE bytes; empty where there is none: within a block, or without OpenSSL."""
+        return self._engine.state() if isinstance(self._engine, _OpenSsl) else b""
+
+    def hexdigest(self) -> str:
+        """The hash of all that it was fed, as hexadecimal digits; nothing can be fed afterwards."""
+        return self._engine.hexdigest()
+
+
+@cache
+def can_resume() -> bool:
+    """Whether states are to be had, and lead to the right hash."""
+    try:
+        first, second = bytes(range(_BLOCK)) * 2, b"and the rest"
+        begun = _OpenSsl()
+        begun.update(first)
+        resumed = _OpenSsl(begun.state())
+        resumed.update(bytearray(second))
+        return resumed.hexdigest() == hashlib.sha256(first + second).hexdigest()
+    except (ImportError, OSError, AttributeError, struct.error):
+        return False
+
+
+class _OpenSsl:
+    def __init__(self, state: bytes = b"") -> None:
+        self._library = _library()
+        self._context = ctypes.create_string_buffer(_CONTEXT_SIZE)
+        self._length = 0
+        self._library.SHA256_Init(self._context)
+        if state:
+            *words, self._length = _STATE.unpack(state)
+            bits = self._length * 8
+            _WORDS.pack_into(self._context, 0, *words, bits & 0xFFFFFFFF, bits >> 32)
+
+    def update(self, data: bytes | bytearray) -> None:
+        # The memory of a bytearray is used where it is; bytes are passed as they are.
+        pointer = ctypes.byref(ctypes.c_char.from_buffer(data)) if isinstance(data, bytearray) and data else bytes(data)
+        self._library.SHA256_Update(self._context, pointer, ctypes.c_size_t(len(data)))
+        self._length += len(data)
+
+    def state(self) -> bytes:
+        if self._length % _BLOCK:
+            return b""
+        words = _WORDS.unpack_from(self._context)[:8]
+        return _STATE.pack(*words, self._length)
+
+    def hexdigest(self) -> str:
+        digest = ctypes.create_string_buffer(32)
+        self._library.SHA256_Final(digest, self._context)
+        return digest.raw.hex()
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    """The OpenSSL that Python's own hashes come from: what is looked up in their module is looked up in its libraries too."""
+    import _hashlib
+
+    library = ctypes.CDLL(_hashlib.__file__)
+    library.SHA256_Init.restype = library.SHA256_Update.restype = library.SHA256_Final.restype = ctypes.c_int
+    return library
