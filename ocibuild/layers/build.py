@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 
 from ocibuild.events import Advanced, Emit, Finished, Stage, Started
 from ocibuild.layers.archive_layer import keep_archive
 from ocibuild.layers.archive_source import find_archive
 from ocibuild.layers.members import Members, layer_members
-from ocibuild.layers.memory import LayerRecord, Recollection, SegmentPacker, Stretch, recollect, remember
+from ocibuild.layers.memory import LayerRecord, Recollection, Stretch, recollect, remember
+from ocibuild.layers.packing import SegmentPacker
 from ocibuild.layers.pipeline import Crew, WrittenBlob, hash_stream, write_blob
 from ocibuild.layers.segments import segments
 from ocibuild.layers.survey import Fingerprint, fingerprint, survey_layer
@@ -73,7 +74,7 @@ def _files(plan: FilesLayer, workshop: Workshop) -> BuiltLayer:
     """The layer from the first of these that has it: an unchanged fingerprint, a published image, the sources."""
     began, cache = time.time_ns(), workshop.cache
     surveys = survey_layer(plan)
-    take_mark = partial(fingerprint, plan, surveys, began)
+    take_mark = lru_cache(partial(fingerprint, plan, surveys, began))  # once is enough
     past = recollect(plan, cache) if cache is not None else Recollection()
     if past.exact is not None and (unchanged := _unchanged(plan, take_mark(), past, workshop)) is not None:
         return unchanged
@@ -90,7 +91,7 @@ def _files(plan: FilesLayer, workshop: Workshop) -> BuiltLayer:
         # lone tree, which are made of it.
         mark = workshop.crew.aside(take_mark) if cache is not None else None
         del surveys, take_mark
-        blob = _packed(plan, members, past, workshop, task)
+        blob = _packed(plan, members, past, workshop, task, began)
         workshop.emit(Finished(task, "built", blob.size))
     descriptor = Descriptor(layer_type(Format.OCI, plan.compressor.compression), blob.digest, blob.size)
     built = BuiltLayer(plan.name, descriptor, blob.diff_id)
@@ -100,10 +101,10 @@ def _files(plan: FilesLayer, workshop: Workshop) -> BuiltLayer:
 
 
 def _record(
-    mark: Fingerprint, built: BuiltLayer, compressor: str = "", stretches: Mapping[bytes, Stretch] | None = None
+    mark: Fingerprint, built: BuiltLayer, compressor: str = "", stretches: tuple[Stretch, ...] = ()
 ) -> LayerRecord:
     settled = mark.value if mark.is_settled else ""
-    return LayerRecord(settled, compressor, built.descriptor, built.diff_id, stretches or {})
+    return LayerRecord(settled, compressor, built.descriptor, built.diff_id, stretches)
 
 
 def _unchanged(plan: FilesLayer, mark: Fingerprint, past: Recollection, workshop: Workshop) -> BuiltLayer | None:
@@ -128,13 +129,15 @@ def _published(plan: FilesLayer, members: Members, workshop: Workshop) -> BuiltL
     return BuiltLayer(plan.name, offered[diff_id], diff_id) if diff_id in offered else None
 
 
-def _packed(plan: FilesLayer, members: Members, past: Recollection, workshop: Workshop, task: str) -> WrittenBlob:
+def _packed(  # noqa: PLR0917 - all of what a layer is built from
+    plan: FilesLayer, members: Members, past: Recollection, workshop: Workshop, task: str, began_ns: int
+) -> WrittenBlob:
     """The layer from its sources; segments that the last build packed too are taken over."""
     compressor, cache = plan.compressor, workshop.cache
     last = past.last if past.last is not None and past.last.compressor == compressor.fingerprint else None
     with ExitStack() as stack:
         blob = stack.enter_context(cache.packed_blob(last.descriptor.digest)) if cache and last else None
-        packer = SegmentPacker(compressor, keys=cache is not None, known=last.stretches if last else None, blob=blob)
+        packer = SegmentPacker(compressor, began_ns if cache else None, last=last.stretches if last else (), blob=blob)
         return write_blob(
             segments(members.each()),
             packer,

@@ -30,7 +30,7 @@ _REPLACED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR
 
 def file_content(path: bytes, facts: os.stat_result) -> FileContent:
     """What identifies a regular file and its present content."""
-    return FileContent(path, facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+    return FileContent(path, facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
 
 
 def open_directory(name: str | bytes, dir_fd: int | None = None) -> int:
@@ -73,7 +73,7 @@ class Source(NamedTuple):
             try:
                 handle = _open_chain(stack, self.root, self.parts if self.is_directory else self.parts[:-1])
             except OSError as error:
-                raise vanished(self.path, error) from error
+                raise _vanished(self.path, error) from error
             yield handle
 
 
@@ -103,7 +103,7 @@ def find(root: Path, source: str, origin: Origin | None) -> Source:
         ) from error
 
 
-def vanished(path: bytes, error: OSError) -> SourceError:
+def _vanished(path: bytes, error: OSError) -> SourceError:
     """The error for a source that was found, and that cannot be looked at any more."""
     hint = "it was there a moment ago: if something removed or replaced it in mid-build, build again"
     if error.errno not in _REPLACED:
@@ -232,10 +232,9 @@ def read_into(view: memoryview, content: FileContent, offset: int) -> None:
 def check_unchanged(handle: int, content: FileContent) -> None:
     """SourceError unless the open file is the one in `content`, with the same size and time of change."""
     facts = os.fstat(handle)
-    _, device, inode, size, mtime_ns = content
-    if facts.st_ino != inode or facts.st_dev != device:
+    if facts.st_ino != content.inode or facts.st_dev != content.device:
         raise _changed(content, "another file has taken its place")
-    if facts.st_size != size or facts.st_mtime_ns != mtime_ns:
+    if facts.st_size != content.size or facts.st_mtime_ns != content.mtime_ns:
         raise _changed(content, "its content was written to")
 
 

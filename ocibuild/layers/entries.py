@@ -19,6 +19,7 @@ class FileContent(NamedTuple):
     inode: int
     size: int
     mtime_ns: int
+    ctime_ns: int
 
 
 class ArchiveContent(NamedTuple):

@@ -1,7 +1,7 @@
 """What one build of a layer leaves for the next: its fingerprint, its descriptor, and where each packed segment lies in its blob.
 
-A record is believed as far as it can be checked: an unchanged fingerprint gives the whole layer, an equal hash of a segment gives
-its packed bytes, whose checksum is compared. Whatever is missing or damaged is made again.
+A record is believed as far as it can be checked: an unchanged fingerprint gives the whole layer; segments that are made of the same
+files, or have an equal hash, give their packed bytes, whose checksum is compared. Whatever is missing or damaged is made again.
 """
 
 from __future__ import annotations
@@ -9,38 +9,32 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ocibuild.layers.survey import layer_identity
-from ocibuild.oci.blobs import BuildCache, PackedBlob
-from ocibuild.oci.compression import Buffer, Compressor, checksum
+from ocibuild.oci.blobs import BuildCache
 from ocibuild.oci.descriptor import Descriptor, descriptor_from_json
-from ocibuild.oci.digest import Digest, fast_hash, parse_digest
+from ocibuild.oci.digest import Digest, parse_digest
 from ocibuild.oci.fields import text_in
-from ocibuild.oci.media_type import Compression
+from ocibuild.oci.resumable import STATE_SIZE
 from ocibuild.plan import FilesLayer
 
-_FORMAT = 2
-_ROW = struct.Struct(">32sQII")  # hash of the plain segment; offset, length and checksum of the packed one
+_FORMAT = 3
+_ROW = struct.Struct(f">QII32s32s{STATE_SIZE}s")  # the fields of a Stretch
+_UNKNOWN, _NO_STATE = bytes(32), bytes(STATE_SIZE)
 
 
 class Stretch(NamedTuple):
-    """Where a packed segment lies in its blob, and its checksum."""
+    """A segment in its blob: where it lies, its checksum, the hash of what it unpacks to (`key`), a hash of what it was made of
+    (empty if its files were too young to be believed), and the state of the layer's hash behind it (empty if there is none)."""
 
     offset: int
     length: int
     checksum: int
-
-
-class PackedSegment(NamedTuple):
-    """A segment before and after, with the hash of the one and the checksum of the other where these are wanted."""
-
-    plain: Buffer
-    packed: Buffer
-    key: bytes = b""
-    checksum: int = 0
+    key: bytes
+    made_of: bytes = b""
+    state: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +46,7 @@ class LayerRecord:
     compressor: str
     descriptor: Descriptor
     diff_id: Digest
-    stretches: Mapping[bytes, Stretch]
+    stretches: tuple[Stretch, ...]  # in the order of the blob
 
 
 def encode_record(record: LayerRecord) -> bytes:
@@ -66,7 +60,7 @@ def encode_record(record: LayerRecord) -> bytes:
         "size": record.descriptor.size,
         "diffId": str(record.diff_id),
     }
-    rows = b"".join(_ROW.pack(key, *stretch) for key, stretch in record.stretches.items())
+    rows = b"".join(_ROW.pack(*row[:-2], row.made_of or _UNKNOWN, row.state or _NO_STATE) for row in record.stretches)
     return json.dumps(head).encode() + b"\n" + rows
 
 
@@ -79,8 +73,8 @@ def decode_record(raw: bytes | None) -> LayerRecord | None:
             return None
         described = {name: facts[name] for name in ("mediaType", "digest", "size")}
         descriptor = descriptor_from_json(described, subject="a record")
-        rows = {key: Stretch(*stretch) for key, *stretch in _ROW.iter_unpack(table)}
-        if any(row.offset + row.length > descriptor.size for row in rows.values()):
+        rows = tuple(_stretch(*row) for row in _ROW.iter_unpack(table))
+        if any(row.offset + row.length > descriptor.size for row in rows):
             return None
         return LayerRecord(
             fingerprint=text_in(facts, "fingerprint", subject="a record") or "",
@@ -91,6 +85,14 @@ def decode_record(raw: bytes | None) -> LayerRecord | None:
         )
     except Exception:  # noqa: BLE001 - the cache may hold anything, and nothing in it is worth an error
         return None
+
+
+def _stretch(  # noqa: PLR0917 - the fields of a row
+    offset: int, length: int, checksum: int, key: bytes, made_of: bytes, state: bytes
+) -> Stretch:
+    return Stretch(
+        offset, length, checksum, key, b"" if made_of == _UNKNOWN else made_of, b"" if state == _NO_STATE else state
+    )
 
 
 def record_key(layer: FilesLayer) -> str:
@@ -125,40 +127,3 @@ def remember(layer: FilesLayer, record: LayerRecord, cache: BuildCache) -> None:
     key = record_key(layer)
     cache.remember(key, encode_record(record), record.descriptor.digest)
     cache.remember(slot_key(layer), key.encode("ascii"), record.descriptor.digest)
-
-
-class SegmentPacker:
-    """Packs segments, and takes over from an earlier blob what that has of them. Used by many threads.
-
-    Without `keys`, nothing is looked up and nothing can be remembered.
-    """
-
-    def __init__(
-        self,
-        compressor: Compressor,
-        *,
-        keys: bool = False,
-        known: Mapping[bytes, Stretch] | None = None,
-        blob: PackedBlob | None = None,
-    ) -> None:
-        self._compressor = compressor
-        self._known = known or {}
-        self._blob = blob
-        self.compresses = compressor.compression is not Compression.NONE
-        self.keys = keys and self.compresses
-
-    def __call__(self, load: Callable[[], Buffer]) -> PackedSegment:
-        """Pack the segment that `load` gives. It raises SourceError if a file is not any more what the walk saw."""
-        plain = load()
-        if not self.keys:
-            return PackedSegment(plain, self._compressor.pack(plain))
-        key = fast_hash(plain)
-        packed = self._known_bytes(key) or self._compressor.pack(plain)
-        return PackedSegment(plain, packed, key, checksum(packed))
-
-    def _known_bytes(self, key: bytes) -> bytes | None:
-        stretch = self._known.get(key)
-        if stretch is None or self._blob is None:
-            return None
-        packed = self._blob.read(stretch.offset, stretch.length)
-        return packed if len(packed) == stretch.length and checksum(packed) == stretch.checksum else None

@@ -1,27 +1,28 @@
 """Segments -> a blob and its two digests: packed on all cores, written and hashed in order, at bounded memory.
 
-One crew of threads serves all layers of a build. A layer has two threads besides: one plans and reads its segments, which is
-nearly all that needs the interpreter's lock; one takes what was packed, hashes it and writes it. Packing, hashing and writing
-give the lock away for long at a time.
+One crew of threads serves all layers of a build. A layer has two threads besides: one plans its segments, which is nearly all
+that needs the interpreter's lock; one takes what was packed, hashes it and writes it. Reading, packing, hashing and writing give
+the lock away for long at a time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from ocibuild.layers.memory import SegmentPacker, Stretch
-from ocibuild.layers.segments import Segment, read_ahead
+from ocibuild.layers.memory import Stretch
+from ocibuild.layers.packing import SegmentPacker
+from ocibuild.layers.segments import Segment
 from ocibuild.oci.blobs import BlobStore
 from ocibuild.oci.digest import Digest
+from ocibuild.oci.resumable import Sha256
 
 Result = TypeVar("Result")
 
@@ -145,41 +146,46 @@ class WrittenBlob:
     digest: Digest
     size: int
     diff_id: Digest
-    stretches: Mapping[bytes, Stretch]
+    stretches: tuple[Stretch, ...]
 
 
 def write_blob(
     segments: Iterable[Segment],
-    pack: SegmentPacker,
+    packer: SegmentPacker,
     store: BlobStore,
     crew: Crew,
     advance: Callable[[int], None],
 ) -> WrittenBlob:
     """Pack the tar stream into a new blob of `store`. `advance` is told the unpacked bytes of each segment."""
-    plain, packed, size = hashlib.sha256(), hashlib.sha256(), 0
-    stretches: dict[bytes, Stretch] = {}
-    work = map(partial(partial, pack), read_ahead(segments))  # a generator would keep what it gave last
-    with store.writer() as writer, closing(crew.in_order(work)) as results:
+    plain, packed, size = Sha256(), hashlib.sha256(), 0
+    stretches: list[Stretch] = []
+    tasks = map(packer.task, segments)  # a generator would keep what it gave last
+    with store.writer() as writer, closing(crew.in_order(tasks)) as results:
         for result in results:
-            plain.update(result.plain)
-            if result.packed is not result.plain:
+            if result.plain is None:
+                plain = Sha256(result.state)
+            else:
+                plain.update(result.plain)
+            if packer.compresses:
                 packed.update(result.packed)
             writer.write(result.packed)
-            if pack.keys:
-                stretches[result.key] = Stretch(size, len(result.packed), result.checksum)
-            size += len(result.packed)
-            advance(len(result.plain))
+            length = len(result.packed)
+            if packer.remembers:
+                state = result.state or plain.state()
+                stretches.append(Stretch(size, length, result.checksum, result.key, result.made_of, state))
+            size += length
+            advance(result.size)
             del result  # whose slot is given back when the next one is asked for
         diff_id = Digest("sha256", plain.hexdigest())
-        digest = Digest("sha256", packed.hexdigest()) if pack.compresses else diff_id
+        digest = Digest("sha256", packed.hexdigest()) if packer.compresses else diff_id
         writer.commit(digest)
-    return WrittenBlob(digest, size, diff_id, stretches)
+    return WrittenBlob(digest, size, diff_id, tuple(stretches))
 
 
 def hash_stream(segments: Iterable[Segment], crew: Crew) -> Digest:
     """The diff_id of the tar stream, without packing it."""
     hasher = hashlib.sha256()
-    with closing(crew.in_order(read_ahead(segments))) as results:
+    with closing(crew.in_order(segment.load for segment in segments)) as results:
         for plain in results:
             hasher.update(plain)
             del plain

@@ -9,36 +9,21 @@ fixed size alone would move all that follow it).
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from threading import Lock
+import struct
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ocibuild.errors import SourceError
 from ocibuild.layers.archive_source import read_members
-from ocibuild.layers.context import read_into
+from ocibuild.layers.disk import FilePart, read_files
 from ocibuild.layers.entries import ArchiveContent, Content, Entry, FileContent
 from ocibuild.layers.tar import END_OF_ARCHIVE, header
+from ocibuild.oci.digest import fast_hash
 from ocibuild.oci.tar_format import padding, printable
 
 SEGMENT_SIZE = 1 << 20  # of the pieces of a large file
 _LEAST, _MOST, _CUT_DISTANCE = 768 << 10, 2 << 20, 512 << 10
-# Small files are many short system calls, and each gives the interpreter's lock away. Threads that read at the same time take it
-# from one another, which costs more than the reading: a fifth of the CPU time and of the wall time of 57,000 files on two cores,
-# more on more. So one thread reads, that which plans the segments of a layer, and those of several layers take turns. But a disk
-# that lets them wait serves several faster: who waited for `_PATIENCE` seconds reads out of turn, and where a segment took
-# `_SLOW` seconds, the next ones are left to those who pack them.
-_READING, _PATIENCE, _SLOW, _LEFT_UNREAD = Lock(), 0.05, 0.05, 8
-
-
-class FilePart(NamedTuple):
-    """`length` bytes of a file from `offset` on, to be read when the segment is, and where in it they go."""
-
-    position: int
-    content: FileContent
-    offset: int
-    length: int
+_64_BITS = (1 << 64) - 1  # times may lie before 1970
 
 
 class Segment(NamedTuple):
@@ -48,55 +33,24 @@ class Segment(NamedTuple):
     blocks: tuple[tuple[int, bytes], ...]
     files: tuple[FilePart, ...]
 
+    def made_of(self) -> tuple[bytes, int]:
+        """A hash of all that decides the bytes of the stretch, told without reading a file, and the newest time of its files."""
+        numbers, newest = [self.size, len(self.files)], 0
+        for position, (_, device, inode, size, modified, changed), offset, length in self.files:
+            numbers += (position, offset, length, device, inode, size, modified & _64_BITS, changed & _64_BITS)
+            if changed > newest or modified > newest:
+                newest = max(modified, changed)
+        positions, blocks = zip(*self.blocks, strict=True) if self.blocks else ((), ())
+        numbers += (*positions, *map(len, blocks))
+        return fast_hash(struct.pack(f"{len(numbers)}Q", *numbers) + b"".join(blocks)), newest
+
     def load(self) -> bytearray:
         """The bytes of the stretch. SourceError if a file is not any more what the walk saw."""
         buffer = bytearray(self.size)
-        view = memoryview(buffer)
         for position, block in self.blocks:
-            view[position : position + len(block)] = block
-        for position, content, offset, length in self.files:
-            read_into(view[position : position + length], content, offset)
+            buffer[position : position + len(block)] = block
+        read_files(buffer, self.files)
         return buffer
-
-
-def read_ahead(segments: Iterable[Segment], slow: float = _SLOW) -> Iterator[Callable[[], bytearray]]:
-    """What gives the bytes of each segment: it was read already, or on a slow disk will be when it is called.
-
-    Raises what `Segment.load` does, and so may what it gives. Keeps nothing of what it gave.
-    """
-    return map(_ReadingAhead(slow), segments)
-
-
-class _ReadingAhead:
-    """Decides for one segment after the other who reads it. No generator: that would keep a segment until the next is wanted."""
-
-    def __init__(self, slow: float) -> None:
-        self._slow = slow
-        self._left_unread = 0
-
-    def __call__(self, segment: Segment) -> Callable[[], bytearray]:
-        if self._left_unread:
-            self._left_unread -= 1
-            return segment.load
-        plain, seconds = _load_in_turn(segment)
-        if seconds > self._slow:
-            self._left_unread = _LEFT_UNREAD
-        return partial(_as_it_is, plain)
-
-
-def _load_in_turn(segment: Segment) -> tuple[bytearray, float]:
-    """The bytes, and how many seconds reading them took."""
-    is_my_turn = _READING.acquire(timeout=_PATIENCE)
-    try:
-        began = time.monotonic()
-        return segment.load(), time.monotonic() - began
-    finally:
-        if is_my_turn:
-            _READING.release()
-
-
-def _as_it_is(plain: bytearray) -> bytearray:
-    return plain
 
 
 def segments(members: Iterable[Entry]) -> Iterator[Segment]:

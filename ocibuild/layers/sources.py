@@ -142,7 +142,7 @@ class _Copied:
 
     def entry(self, path: bytes, on_disk: bytes, found: Found) -> Entry:
         """The entry of a file, directory or link of the context."""
-        _, mode, uid, gid, size, mtime_ns, _, inode, device, names, link, xattrs = found
+        _, mode, uid, gid, size, mtime_ns, ctime_ns, inode, device, names, link, xattrs = found
         if WHITEOUT_PREFIX in path:
             self._check_name(path, on_disk)
         said = (mode, uid, gid, mtime_ns // 1_000_000_000 if self._keeps_mtime else 0, xattrs)
@@ -150,7 +150,7 @@ class _Copied:
         file_mode, uid, gid, mtime, xattrs = settled
         origin = self._item.origin
         if stat.S_ISREG(mode):
-            content = FileContent(on_disk, device, inode, size, mtime_ns)
+            content = FileContent(on_disk, device, inode, size, mtime_ns, ctime_ns)
             links = (device, inode) if names > 1 else None
             return Entry(path, FILE, file_mode, uid, gid, mtime, size, b"", content, xattrs, links, origin=origin)
         if stat.S_ISDIR(mode):

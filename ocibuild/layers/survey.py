@@ -8,14 +8,13 @@ within one tick would not show.
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from ocibuild.errors import SourceError
 from ocibuild.layers.archive_source import find_archive
-from ocibuild.layers.context import Source, find, vanished
+from ocibuild.layers.context import Source, find
 from ocibuild.layers.entries import FileContent
 from ocibuild.layers.patterns import selection
 from ocibuild.layers.tar import WRITER
@@ -100,7 +99,12 @@ def fingerprint(layer: FilesLayer, surveys: Iterable[Survey], began_ns: int) -> 
         facts, time_ns = _facts(survey)
         hasher.update(facts)
         newest = max(newest, time_ns)
-    return Fingerprint(hasher.hexdigest(), newest < began_ns - _RACY)
+    return Fingerprint(hasher.hexdigest(), is_settled(newest, began_ns))
+
+
+def is_settled(newest_ns: int, began_ns: int) -> bool:
+    """Whether files that changed at `newest_ns` and were looked at from `began_ns` on would show another change."""
+    return newest_ns < began_ns - _RACY
 
 
 def layer_identity(layer: FilesLayer) -> bytes:
@@ -111,11 +115,7 @@ def layer_identity(layer: FilesLayer) -> bytes:
 def _facts(survey: Survey) -> tuple[bytes, int]:
     """What a survey found, as bytes, and the newest time in it."""
     if isinstance(survey, FileContent):
-        try:
-            facts = os.lstat(survey.path)
-        except OSError as error:
-            raise vanished(survey.path, error) from error
-        return repr((survey, facts.st_ctime_ns)).encode(), max(survey.mtime_ns, facts.st_ctime_ns)
+        return repr(survey).encode(), max(survey.mtime_ns, survey.ctime_ns)
     if isinstance(survey, Looked):
         return _tree_facts(survey)
     return b"", 0

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import NamedTuple
 
 from ocibuild.errors import SourceError
 from ocibuild.layers.attributes import read_xattrs
 from ocibuild.layers.context import Source, open_directory, opened
+from ocibuild.layers.disk import Facts, facts_of, look
 from ocibuild.layers.patterns import Selection, Standing
 from ocibuild.oci.tar_format import Xattrs, printable
 from ocibuild.plan import Origin
@@ -27,8 +29,8 @@ _ENCODING = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # what
 
 
 class Found(NamedTuple):
-    """One path of a tree, relative to it (`b""` is the tree itself), with its lstat facts; `link` is where a symbolic link
-    leads. The facts are taken apart here, since an `os.stat_result` is twice as large, and slower to read."""
+    """One path of a tree, relative to it (`b""` is the tree itself), with its lstat facts as in `Facts`; `link` is where a
+    symbolic link leads."""
 
     path: bytes
     mode: int
@@ -44,18 +46,11 @@ class Found(NamedTuple):
     xattrs: Xattrs = ()
 
 
-def _found(path: bytes, facts: os.stat_result, link: bytes = b"", xattrs: Xattrs = ()) -> Found:
-    return Found(
-        path, facts.st_mode, facts.st_uid, facts.st_gid, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns,
-        facts.st_ino, facts.st_dev, facts.st_nlink, link, xattrs,
-    )  # fmt: skip
-
-
 def look_at(source: Source, origin: Origin | None, *, keeps_xattrs: bool) -> Found:
     """A source that is no directory. SourceError if it cannot be read."""
     with source.opened() as handle:
         looking = _Walk(source, Selection(), origin, keeps_xattrs=keeps_xattrs)
-        return looking.look(b"", handle, source.parts[-1], source.facts)
+        return looking.look(b"", handle, source.parts[-1], facts_of(source.facts))
 
 
 def walk(source: Source, selection: Selection, origin: Origin | None, *, keeps_xattrs: bool) -> list[Found]:
@@ -66,7 +61,7 @@ def walk(source: Source, selection: Selection, origin: Origin | None, *, keeps_x
     """
     walking = _Walk(source, selection, origin, keeps_xattrs=keeps_xattrs)
     with source.opened() as handle:
-        walking.found.append(walking.look_at_directory(b"", handle, source.facts))
+        walking.found.append(walking.look_at_directory(b"", handle, facts_of(source.facts)))
         walking.walk(handle, b"", selection.start)
     walking.found.sort(key=_PATH)  # as trees are walked, `a/b` comes before `a-`
     return walking.found
@@ -85,10 +80,11 @@ class _Walk:
         """All below one directory, whose paths begin with `prefix`."""
         for name, facts in self._listing(handle, prefix):
             path = prefix + name
-            if self._takes_files_unseen and stat.S_ISREG(facts.st_mode):
-                self.found.append(_found(path, facts))  # most paths of most trees: this halves what they cost
+            mode = facts[0]
+            if self._takes_files_unseen and stat.S_ISREG(mode):
+                self.found.append(Found(path, *facts))  # most paths of most trees: this halves what they cost
                 continue
-            is_directory = stat.S_ISDIR(facts.st_mode)
+            is_directory = stat.S_ISDIR(mode)
             now = self._selection.standing(path, standing, is_directory=is_directory)
             if is_directory:
                 if not now.excluded and (path != _OWN_DIRECTORY or self._source.parts):
@@ -96,7 +92,7 @@ class _Walk:
             elif now.is_taken:
                 self.found.append(self.look(path, handle, name, facts))
 
-    def _descend(self, handle: int, name: bytes, path: bytes, facts: os.stat_result, standing: Standing) -> None:
+    def _descend(self, handle: int, name: bytes, path: bytes, facts: Facts, standing: Standing) -> None:
         before = len(self.found)
         child = self._open(handle, name, path)
         try:
@@ -107,28 +103,28 @@ class _Walk:
         if len(self.found) == before + 1 and not standing.included:
             del self.found[before:]
 
-    def look(self, path: bytes, handle: int, name: bytes, facts: os.stat_result) -> Found:
+    def look(self, path: bytes, handle: int, name: bytes, facts: Facts) -> Found:
         """What is to be known of `name`, no directory, in the directory `handle`."""
-        kind = stat.S_IFMT(facts.st_mode)
+        kind = stat.S_IFMT(facts[0])
         try:
             if kind == stat.S_IFLNK:
-                return _found(path, facts, os.readlink(name, dir_fd=handle))
+                return Found(path, *facts, link=os.readlink(name, dir_fd=handle))
             if kind == stat.S_IFREG and self._keeps_xattrs:
                 with opened(name, handle) as file:
-                    return _found(path, facts, xattrs=read_xattrs(file, self._shown(path)))
+                    return Found(path, *facts, xattrs=read_xattrs(file, self._shown(path)))
         except OSError as error:
             raise self._unreadable(path, error) from error
-        return _found(path, facts)
+        return Found(path, *facts)
 
-    def look_at_directory(self, path: bytes, handle: int, facts: os.stat_result) -> Found:
+    def look_at_directory(self, path: bytes, handle: int, facts: Facts) -> Found:
         """The same of the open directory `handle`."""
-        return _found(path, facts, xattrs=read_xattrs(handle, self._shown(path)) if self._keeps_xattrs else ())
+        return Found(path, *facts, xattrs=read_xattrs(handle, self._shown(path)) if self._keeps_xattrs else ())
 
-    def _listing(self, handle: int, prefix: bytes) -> list[tuple[bytes, os.stat_result]]:
+    def _listing(self, handle: int, prefix: bytes) -> Iterable[tuple[bytes, Facts]]:
         try:
             # `os.scandir` would be slower by a tenth: of what it gives beside names, nothing is of use here.
-            names = sorted([name.encode(*_ENCODING) for name in os.listdir(handle)])
-            return [(name, os.lstat(name, dir_fd=handle)) for name in names]
+            names = tuple(sorted([name.encode(*_ENCODING) for name in os.listdir(handle)]))
+            return zip(names, look(handle, names), strict=True)
         except OSError as error:
             raise self._unreadable(prefix, error) from error
 

@@ -67,7 +67,7 @@ def layer_record(raw: bytes) -> None:
         assert all(isinstance(each, str) for each in facts)
         assert type(record.descriptor.size) is int
         assert record.descriptor.size >= 0
-        assert all(row.offset + row.length <= record.descriptor.size for row in record.stretches.values())
+        assert all(row.offset + row.length <= record.descriptor.size for row in record.stretches)
 
 
 def docker_archive(raw: bytes) -> None:

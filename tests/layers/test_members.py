@@ -1,4 +1,4 @@
-"""A layer that is one copied tree takes a shorter way, to the same members; a slow disk changes who reads them, and nothing else."""
+"""A layer that is one copied tree takes a shorter way, to the same members."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from ocibuild.errors import SourceError
 from ocibuild.layers.arrange import arrange
 from ocibuild.layers.members import layer_members
-from ocibuild.layers.segments import read_ahead, segments
 from ocibuild.layers.sources import directory_entry, layer_entries
 from ocibuild.layers.survey import survey_layer
 from ocibuild.oci.tar_format import FILE, HARDLINK
@@ -106,21 +105,3 @@ def test_a_tree_that_no_image_can_hold_is_refused_before_anything_is_packed(
     layer = files_layer(tmp_path, Copy("tree", "/"))
     with pytest.raises(SourceError, match="cannot be"):
         layer_members(layer, survey_layer(layer))
-
-
-def test_on_a_slow_disk_those_who_pack_read_too(tmp_path: Path) -> None:
-    write_tree(tmp_path, {f"tree/{number:02}": bytes([number]) * (1 << 20) for number in range(40)})
-    layer = files_layer(tmp_path, Copy("tree", "/"))
-    pieces = list(segments(layer_members(layer, survey_layer(layer)).each()))
-    expected = [piece.load() for piece in pieces]
-    for slow in (60.0, -1.0):  # every disk is fast, none is
-        (tmp_path / "tree/39").write_bytes(bytes([39]) * (1 << 20))
-        pieces = list(segments(layer_members(layer, survey_layer(layer)).each()))
-        loads = list(read_ahead(pieces, slow))
-        (tmp_path / "tree/39").unlink()
-        assert [load() for load in loads[:-2]] == expected[:-2]
-        if slow < 0:
-            with pytest.raises(SourceError, match="tree/39"):
-                loads[-2]()
-        else:
-            assert loads[-2]() == expected[-2]

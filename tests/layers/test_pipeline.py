@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ocibuild.errors import SourceError
 from ocibuild.events import Advanced, Event, Finished, Started, silent
 from ocibuild.layers.build import build_layers
-from ocibuild.layers.memory import SegmentPacker
+from ocibuild.layers.packing import SegmentPacker
 from ocibuild.layers.pipeline import Crew, StoppedError, hash_stream, write_blob
 from ocibuild.layers.segments import Segment
 from ocibuild.oci.digest import Digest, sha256

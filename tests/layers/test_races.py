@@ -30,6 +30,7 @@ from ocibuild.plan import ArchiveLayer, Copy, Extract, Item
 from tests.layers.building import at, files_layer, make_tar, write_tree
 from tests.layers.memory_store import MemoryStore
 
+pytestmark = pytest.mark.usefixtures("either_way")
 CONTENT = b"content" * 300_000  # two segments
 Change = Callable[[Path, Path], object]
 

@@ -25,7 +25,7 @@ LARGEST = 3 * MIB + BLOCK
 def file(number: int, size: int) -> Entry:
     """A file that is never read: only where it is cut matters."""
     path = b"d/%06d" % number
-    return Entry(path, FILE, 0o644, 0, 0, 0, size, content=FileContent(path, 0, 0, size, 0))
+    return Entry(path, FILE, 0o644, 0, 0, 0, size, content=FileContent(path, 0, 0, size, 0, 0))
 
 
 def shape(segment: Segment) -> object:

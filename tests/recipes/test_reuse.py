@@ -12,9 +12,11 @@ import pytest
 
 from ocibuild import api
 from ocibuild.events import Finished, Noted
+from ocibuild.layers.disk import FilePart, read_files
 from ocibuild.oci.compression import Buffer, Compressor
 from ocibuild.oci.location import RegistryLocation
 from ocibuild.oci.reference import parse_reference
+from ocibuild.oci.resumable import can_resume
 from tests.fake_registry import BLOBS, MANIFESTS, FakeRegistry
 from tests.recipes.conftest import OpenDesk
 from tests.recipes.support import Desk
@@ -47,6 +49,11 @@ def settle(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the next builds take place an hour from now, when the files are no longer young."""
     now = time.time_ns()
     monkeypatch.setattr("time.time_ns", lambda: now + 3600 * 10**9)
+
+
+def needs_states() -> None:
+    if not can_resume() and os.environ.get("CI") != "true":
+        pytest.skip("this Python's OpenSSL gives no states of a hash")
 
 
 def outcomes(desk: Desk) -> list[str]:
@@ -120,6 +127,100 @@ def test_a_changed_file_packs_its_own_segment_again_and_no_other(
     assert 0 < sum(packed) < 6 << 20
     monkeypatch.undo()
     assert again == digest(desk.build(SPEC, to="anew"))
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The names of the files of which anything was read."""
+    names: set[str] = set()
+
+    def noted(buffer: bytearray, files: tuple[FilePart, ...]) -> None:
+        names.update(os.fsdecode(os.path.basename(part.content.path)) for part in files)
+        read_files(buffer, files)
+
+    monkeypatch.setattr("ocibuild.layers.segments.read_files", noted)
+    return names
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_what_lies_in_front_of_the_first_change_is_not_read(
+    desk: Desk, tree: Path, reuse: api.Reuse, monkeypatch: pytest.MonkeyPatch, read: set[str], compression: str
+) -> None:
+    """Not even a second time, nor when the change is another one then."""
+    needs_states()
+    settle(desk, monkeypatch)
+    spec = f"compression: {compression}\n{SPEC}"
+    every = {path.name for path in tree.iterdir()}
+    desk.build(spec, reuse=reuse)
+    assert read == every
+    for changed in ("file-30", "file-8", "file-30"):  # in the order of their bytes: 0 1 10 11 ... 8 9
+        write(tree / changed, (tree / changed).read_bytes() + b"changed")
+        read.clear()
+        warm = digest(desk.build(spec, reuse=reuse))
+        behind = {name for name in every if name >= changed}
+        assert behind <= read
+        before = sum((tree / name).stat().st_size for name in read - behind)
+        assert 0 <= before < 3 << 20, "no more than the beginning of the segment that has changed"
+        assert warm == digest(desk.build(spec, to="anew"))
+
+
+def test_files_as_young_as_the_last_build_are_read_again(
+    desk: Desk, tree: Path, reuse: api.Reuse, monkeypatch: pytest.MonkeyPatch, read: set[str]
+) -> None:
+    desk.build(SPEC, reuse=reuse)
+    settle(desk, monkeypatch)
+    write(tree / "file-9", b"changed")
+    read.clear()
+    desk.build(SPEC, reuse=reuse)
+    assert read == {path.name for path in tree.iterdir()}
+
+
+def test_another_order_of_the_same_segments_is_another_layer(
+    desk: Desk, tree: Path, reuse: api.Reuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their packed bytes are known, and so are the states behind them, but of another stream."""
+    settle(desk, monkeypatch)
+    for name in "abc":
+        write(tree / name, os.urandom(3 << 20))
+    desk.build(SPEC, reuse=reuse)
+    (tree / "a").rename(tree / "kept")
+    (tree / "c").rename(tree / "a")
+    (tree / "kept").rename(tree / "c")
+    assert digest(desk.build(SPEC, reuse=reuse)) == digest(desk.build(SPEC, to="anew"))
+
+
+@pytest.mark.usefixtures("tree")
+def test_without_states_of_the_hash_everything_is_read_and_the_same(
+    desk: Desk, tree: Path, reuse: api.Reuse, monkeypatch: pytest.MonkeyPatch, read: set[str]
+) -> None:
+    """A Python whose OpenSSL is out of reach gives none; another one may have left some."""
+    settle(desk, monkeypatch)
+    desk.build(SPEC, reuse=reuse)
+    write(tree / "file-8", b"changed")
+    read.clear()
+    monkeypatch.setattr("ocibuild.layers.packing.can_resume", lambda: False)
+    monkeypatch.setattr("ocibuild.oci.resumable.can_resume", lambda: False)
+    without = digest(desk.build(SPEC, reuse=reuse))
+    assert read == {path.name for path in tree.iterdir()}
+    assert without == digest(desk.build(SPEC, to="anew"))
+    write(tree / "file-9", b"changed")
+    monkeypatch.undo()
+    assert digest(desk.build(SPEC, reuse=reuse)) == digest(desk.build(SPEC, to="anew"))
+
+
+@pytest.mark.parametrize("damaged", [0.0, 0.3, 0.9])
+def test_a_blob_that_is_damaged_in_front_of_the_change_is_mended(
+    desk: Desk, tree: Path, reuse: api.Reuse, monkeypatch: pytest.MonkeyPatch, damaged: float
+) -> None:
+    settle(desk, monkeypatch)
+    desk.build(SPEC, reuse=reuse)
+    (blob,) = (desk.directory / "cache" / "blobs").iterdir()
+    blob.chmod(0o644)
+    raw = bytearray(blob.read_bytes())
+    raw[int(len(raw) * damaged) + 20] ^= 1
+    blob.write_bytes(raw)
+    write(tree / "file-9", b"changed")
+    assert digest(desk.build(SPEC, reuse=reuse)) == digest(desk.build(SPEC, to="anew"))
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])

@@ -1,0 +1,40 @@
+"""Compiles the C of ocibuild when it is installed, if this machine can; the package does the same without it, more slowly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+NAME = "ocibuild.layers._disk"
+
+
+class CompileIfPossible(BuildHookInterface[Any]):
+    """Called by hatchling for a wheel, and for an installation of the checkout itself."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Put the compiled module beside its source, and into the wheel, which is then one for this kind of machine."""
+        try:
+            built = _compile(Path(self.root))
+        except Exception as error:  # noqa: BLE001 - no compiler, no headers of Python: whatever it is, it must not stop anyone
+            self.app.display_warning(f"{NAME} was not compiled, which makes builds slower: {error}")
+            return
+        if version != "editable":
+            build_data["force_include"][str(built)] = str(built.relative_to(self.root))
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+
+
+def _compile(root: Path) -> Path:
+    from setuptools import Distribution, Extension
+
+    source = NAME.replace(".", "/") + ".c"
+    extension = Extension(NAME, [str(root / source)])
+    command = Distribution({"ext_modules": [extension]}).get_command_obj("build_ext")
+    with TemporaryDirectory() as scratch:
+        command.build_lib, command.build_temp, command.force = str(root), scratch, True
+        command.ensure_finalized()
+        command.run()
+    return root / command.get_ext_fullpath(NAME)
