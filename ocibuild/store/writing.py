@@ -22,6 +22,7 @@ from ocibuild.errors import StoreError, UsageError
 from ocibuild.oci.compression import Buffer
 from ocibuild.oci.digest import Digest
 from ocibuild.store.abandoned import LOCK, claim, remove_abandoned
+from ocibuild.store.writeback import STEP, begin_writing
 
 # Blobs are read-only, as containerd keeps them: an editor or a redirection cannot change what a digest names. Both modes
 # are the same under every umask, so that a layout built by one CI job can be read by the next.
@@ -70,6 +71,9 @@ class StagedFile:
             self._fd, self._path = _new_file(directory)
         self._mode = mode
         self._published = False
+        self._is_passing = _is_passing(self._path)
+        self.position = 0  # how many bytes were appended so far
+        self._on_its_way = 0  # how many of them the system was asked to write to the disk
 
     def __enter__(self) -> Self:
         return self
@@ -84,19 +88,18 @@ class StagedFile:
             with suppress(OSError):  # the error that led here matters more
                 self._path.unlink()
 
-    @property
-    def position(self) -> int:
-        """How many bytes were appended so far."""
-        return os.lseek(self._fd, 0, os.SEEK_CUR)
-
     def write(self, data: Buffer) -> None:
         """Appends `data`, straight to the operating system: hand over large pieces. StoreError where the disk fails."""
         view = memoryview(data).cast("B")
         try:
             while len(view):
-                view = view[os.write(self._fd, view) :]
+                count = os.write(self._fd, view)
+                view, self.position = view[count:], self.position + count
         except OSError as error:
             raise store_error("write", self._path, error) from error
+        if self.position - self._on_its_way >= STEP and not self._is_passing:
+            begin_writing(self._fd, self._on_its_way, self.position - self._on_its_way)
+            self._on_its_way = self.position
 
     def overwrite(self, offset: int, data: bytes) -> None:
         """Puts `data` in place of bytes that were written before."""

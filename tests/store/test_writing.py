@@ -14,6 +14,7 @@ import pytest
 
 from ocibuild.errors import StoreError, UsageError
 from ocibuild.oci.digest import sha256
+from ocibuild.store import writeback, writing
 from ocibuild.store.abandoned import claim, remove_abandoned
 from ocibuild.store.writing import (
     BlobWriter,
@@ -324,3 +325,33 @@ def test_a_working_directory_is_gone_afterwards_and_one_of_a_killed_run_with_the
     with working_directory(tmp_path) as work:
         names = {path.name for path in tmp_path.iterdir()}
     assert names == {"new", ".ocibuild-uploads", ".ocibuild-work-link", work.name}
+
+
+def test_the_disk_begins_to_write_a_large_file_while_it_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(writing, "begin_writing", lambda fd, offset, length: asked.append((offset, length)))
+    with StagedFile(tmp_path) as file:
+        for _ in range(5):
+            file.write(bytes(5 << 20))
+        file.publish(tmp_path / "large")
+    assert asked == [(0, 10 << 20), (10 << 20, 10 << 20)]
+
+
+def test_what_is_not_synced_is_left_to_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "begin_writing", lambda *asked: pytest.fail("nobody waits for this file"))
+    with working_directory(tmp_path) as directory, StagedFile(directory) as file:
+        file.write(bytes(20 << 20))
+        file.publish(directory / "large")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_where_the_system_cannot_be_asked_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    if not known:
+        monkeypatch.setattr(writeback, "_sync_file_range", lambda: None)
+    content = os.urandom(17 << 20)
+    with StagedFile(tmp_path) as file:
+        file.write(content)
+        file.publish(tmp_path / "large")
+    assert (tmp_path / "large").read_bytes() == content
