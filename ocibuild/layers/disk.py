@@ -24,7 +24,7 @@ except ImportError:
 
 # What lstat says of a path: mode, uid, gid, size, mtime and ctime in nanoseconds, inode, device, number of names. A plain tuple,
 # since an `os.stat_result` is twice as large, and slower to make and to read.
-Facts = tuple[int, int, int, int, int, int, int, int, int]
+LstatFacts = tuple[int, int, int, int, int, int, int, int, int]
 
 
 class FilePart(NamedTuple):
@@ -36,7 +36,7 @@ class FilePart(NamedTuple):
     length: int
 
 
-def facts_of(facts: os.stat_result) -> Facts:
+def lstat_facts(facts: os.stat_result) -> LstatFacts:
     """The same facts as a plain tuple."""
     return (
         facts.st_mode, facts.st_uid, facts.st_gid, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns,
@@ -44,12 +44,12 @@ def facts_of(facts: os.stat_result) -> Facts:
     )  # fmt: skip
 
 
-def look(directory: int, names: tuple[bytes, ...]) -> list[Facts]:
+def look(directory: int, names: tuple[bytes, ...]) -> list[LstatFacts]:
     """The facts of each of `names` in an open directory; no link is followed. OSError where one cannot be told."""
     if _compiled is not None:
-        found: list[Facts] = _compiled.look(directory, names)
+        found: list[LstatFacts] = _compiled.look(directory, names)
         return found
-    return [facts_of(os.lstat(name, dir_fd=directory)) for name in names]
+    return [lstat_facts(os.lstat(name, dir_fd=directory)) for name in names]
 
 
 def read_files(buffer: bytearray, files: tuple[FilePart, ...]) -> None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ocibuild.errors import SourceError
 from ocibuild.layers.attributes import read_xattrs
 from ocibuild.layers.context import Source, open_directory, opened
-from ocibuild.layers.disk import Facts, facts_of, look
+from ocibuild.layers.disk import LstatFacts, look, lstat_facts
 from ocibuild.layers.patterns import Selection, Standing
 from ocibuild.oci.tar_format import Xattrs, printable
 from ocibuild.plan import Origin
@@ -29,7 +29,7 @@ _ENCODING = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # what
 
 
 class Found(NamedTuple):
-    """One path of a tree, relative to it (`b""` is the tree itself), with its lstat facts as in `Facts`; `link` is where a
+    """One path of a tree, relative to it (`b""` is the tree itself), with its lstat facts as in `LstatFacts`; `link` is where a
     symbolic link leads."""
 
     path: bytes
@@ -50,7 +50,7 @@ def look_at(source: Source, origin: Origin | None, *, keeps_xattrs: bool) -> Fou
     """A source that is no directory. SourceError if it cannot be read."""
     with source.opened() as handle:
         looking = _Walk(source, Selection(), origin, keeps_xattrs=keeps_xattrs)
-        return looking.look(b"", handle, source.parts[-1], facts_of(source.facts))
+        return looking.look(b"", handle, source.parts[-1], lstat_facts(source.facts))
 
 
 def walk(source: Source, selection: Selection, origin: Origin | None, *, keeps_xattrs: bool) -> list[Found]:
@@ -61,7 +61,7 @@ def walk(source: Source, selection: Selection, origin: Origin | None, *, keeps_x
     """
     walking = _Walk(source, selection, origin, keeps_xattrs=keeps_xattrs)
     with source.opened() as handle:
-        walking.found.append(walking.look_at_directory(b"", handle, facts_of(source.facts)))
+        walking.found.append(walking.look_at_directory(b"", handle, lstat_facts(source.facts)))
         walking.walk(handle, b"", selection.start)
     walking.found.sort(key=_PATH)  # as trees are walked, `a/b` comes before `a-`
     return walking.found
@@ -92,7 +92,7 @@ class _Walk:
             elif now.is_taken:
                 self.found.append(self.look(path, handle, name, facts))
 
-    def _descend(self, handle: int, name: bytes, path: bytes, facts: Facts, standing: Standing) -> None:
+    def _descend(self, handle: int, name: bytes, path: bytes, facts: LstatFacts, standing: Standing) -> None:
         before = len(self.found)
         child = self._open(handle, name, path)
         try:
@@ -103,7 +103,7 @@ class _Walk:
         if len(self.found) == before + 1 and not standing.included:
             del self.found[before:]
 
-    def look(self, path: bytes, handle: int, name: bytes, facts: Facts) -> Found:
+    def look(self, path: bytes, handle: int, name: bytes, facts: LstatFacts) -> Found:
         """What is to be known of `name`, no directory, in the directory `handle`."""
         kind = stat.S_IFMT(facts[0])
         try:
@@ -116,11 +116,11 @@ class _Walk:
             raise self._unreadable(path, error) from error
         return Found(path, *facts)
 
-    def look_at_directory(self, path: bytes, handle: int, facts: Facts) -> Found:
+    def look_at_directory(self, path: bytes, handle: int, facts: LstatFacts) -> Found:
         """The same of the open directory `handle`."""
         return Found(path, *facts, xattrs=read_xattrs(handle, self._shown(path)) if self._keeps_xattrs else ())
 
-    def _listing(self, handle: int, prefix: bytes) -> Iterable[tuple[bytes, Facts]]:
+    def _listing(self, handle: int, prefix: bytes) -> Iterable[tuple[bytes, LstatFacts]]:
         try:
             # `os.scandir` would be slower by a tenth: of what it gives beside names, nothing is of use here.
             names = tuple(sorted([name.encode(*_ENCODING) for name in os.listdir(handle)]))

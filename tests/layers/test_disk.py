@@ -12,7 +12,7 @@ import pytest
 from ocibuild.errors import SourceError
 from ocibuild.layers import disk
 from ocibuild.layers.context import file_content
-from ocibuild.layers.disk import FilePart, facts_of, look, read_files
+from ocibuild.layers.disk import FilePart, look, lstat_facts, read_files
 
 either_way = pytest.mark.usefixtures("either_way")
 TIMES = [0, -1, -(10**18), 1_700_000_000_123_456_789, 2**33 * 10**9 + 7]
@@ -27,7 +27,7 @@ def compiled() -> ModuleType:
     return disk._compiled
 
 
-def listed(directory: Path) -> dict[bytes, disk.Facts]:
+def listed(directory: Path) -> dict[bytes, disk.LstatFacts]:
     names = tuple(os.fsencode(name) for name in sorted(os.listdir(directory)))
     handle = os.open(directory, os.O_RDONLY)
     try:
@@ -52,7 +52,7 @@ def test_facts_are_those_of_lstat(tmp_path: Path) -> None:
         os.utime(tmp_path / f"time {number}", ns=(time, time))
     found = listed(tmp_path)
     assert len(found) == 7 + len(TIMES)
-    assert found == {name: facts_of(os.lstat(os.fsencode(tmp_path) + b"/" + name)) for name in found}
+    assert found == {name: lstat_facts(os.lstat(os.fsencode(tmp_path) + b"/" + name)) for name in found}
 
 
 @either_way
