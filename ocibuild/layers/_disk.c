@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,9 +24,8 @@
 /* A stretch of a file, where its bytes go, and what the file has to be. Numbers are taken modulo 2^64, as comparing needs no more. */
 struct part {
     const char *path;
-    char *into;
     unsigned long long device, inode, size, mtime_ns, ctime_ns;
-    Py_ssize_t offset, length;
+    Py_ssize_t position, offset, length;
 };
 
 static int is_unchanged(int fd, const struct part *part) {
@@ -37,14 +37,15 @@ static int is_unchanged(int fd, const struct part *part) {
            (uint64_t)facts.st_size == part->size && mtime_ns == part->mtime_ns;
 }
 
-static int was_read(const struct part *part) {
+static int was_read(char *buffer, const struct part *part) {
     /* The flags of context.py: no link is followed, and a FIFO does not block. */
     int fd = open(part->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return 0;
+    char *into = buffer + part->position;
     Py_ssize_t done = 0;
     while (done < part->length) {
-        ssize_t count = pread(fd, part->into + done, (size_t)(part->length - done), (off_t)(part->offset + done));
+        ssize_t count = pread(fd, into + done, (size_t)(part->length - done), (off_t)(part->offset + done));
         if (count <= 0)
             break;
         done += count;
@@ -54,52 +55,101 @@ static int was_read(const struct part *part) {
     return is_right;
 }
 
-/* Fill `part` from a FilePart of segments.py; its path stays that of the Python object. */
-static int parse_part(PyObject *file, const Py_buffer *buffer, struct part *part) {
-    Py_ssize_t position;
+/* A part from a FilePart; its path stays that of the Python object. */
+static int parse_part(PyObject *file, struct part *part) {
     if (!PyTuple_Check(file)) {
         PyErr_SetString(PyExc_TypeError, "a part of a file is a tuple");
         return 0;
     }
-    if (!PyArg_ParseTuple(file, "n(yKKKKK)nn", &position, &part->path, &part->device, &part->inode, &part->size,
-                          &part->mtime_ns, &part->ctime_ns, &part->offset, &part->length))
-        return 0;
-    if (position < 0 || part->offset < 0 || part->length < 0 || position > buffer->len - part->length) {
-        PyErr_SetString(PyExc_ValueError, "a part of a file lies outside of the buffer");
+    return PyArg_ParseTuple(file, "n(yKKKKK)nn", &part->position, &part->path, &part->device, &part->inode, &part->size,
+                            &part->mtime_ns, &part->ctime_ns, &part->offset, &part->length);
+}
+
+/* A buffer that is filled from its beginning to its end: whatever lies between two pieces becomes zeros. */
+struct filling {
+    char *buffer;
+    Py_ssize_t size, filled;
+};
+
+/* Go on to the end of the piece of `length` bytes at `position`; its bytes are for the caller to write. */
+static int go_past(struct filling *filling, Py_ssize_t position, Py_ssize_t length) {
+    if (position < filling->filled || length < 0 || position > filling->size || length > filling->size - position) {
+        PyErr_SetString(PyExc_ValueError, "a piece lies outside of the segment, or upon another one");
         return 0;
     }
-    part->into = (char *)buffer->buf + position;
+    memset(filling->buffer + filling->filled, 0, (size_t)(position - filling->filled));
+    filling->filled = position + length;
     return 1;
 }
 
-static PyObject *read_parts(const Py_buffer *buffer, PyObject *files) {
-    Py_ssize_t count = PyTuple_GET_SIZE(files), done = 0;
-    struct part *parts = PyMem_New(struct part, (size_t)(count ? count : 1));
-    if (parts == NULL)
-        return PyErr_NoMemory();
-    for (Py_ssize_t i = 0; i < count; i++) {
-        if (!parse_part(PyTuple_GET_ITEM(files, i), buffer, &parts[i])) {
-            PyMem_Free(parts);
-            return NULL;
+/* Write the blocks, and zeros wherever there is neither a block nor a part of a file. */
+static int fill_around(struct filling *filling, PyObject *blocks, const struct part *parts, Py_ssize_t count) {
+    Py_ssize_t next = 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(blocks); i++) {
+        PyObject *block = PyTuple_GET_ITEM(blocks, i);
+        Py_ssize_t position, length;
+        const char *bytes;
+        if (!PyTuple_Check(block) || !PyArg_ParseTuple(block, "ny#", &position, &bytes, &length)) {
+            if (!PyErr_Occurred())
+                PyErr_SetString(PyExc_TypeError, "a block is a tuple");
+            return 0;
         }
+        for (; next < count && parts[next].position < position; next++)
+            if (!go_past(filling, parts[next].position, parts[next].length))
+                return 0;
+        if (!go_past(filling, position, length))
+            return 0;
+        memcpy(filling->buffer + position, bytes, (size_t)length);
     }
-    Py_BEGIN_ALLOW_THREADS
-    while (done < count && was_read(&parts[done]))
-        done++;
-    Py_END_ALLOW_THREADS
-    PyMem_Free(parts);
-    return PyLong_FromSsize_t(done);
+    for (; next < count; next++)
+        if (!go_past(filling, parts[next].position, parts[next].length))
+            return 0;
+    return go_past(filling, filling->size, 0);
 }
 
-static PyObject *read_files(PyObject *module, PyObject *arguments) {
-    (void)module;
-    Py_buffer buffer;
-    PyObject *files;
-    if (!PyArg_ParseTuple(arguments, "w*O!", &buffer, &PyTuple_Type, &files))
-        return NULL;
-    PyObject *done = read_parts(&buffer, files);
-    PyBuffer_Release(&buffer);
+/* How many of the parts at the front were read as they should be; -1 with an error set. */
+static Py_ssize_t fill(char *buffer, Py_ssize_t size, PyObject *blocks, PyObject *files) {
+    Py_ssize_t count = PyTuple_GET_SIZE(files), done = 0;
+    struct filling filling = {buffer, size, 0};
+    struct part *parts = PyMem_New(struct part, (size_t)(count ? count : 1));
+    if (parts == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < count && done == 0; i++)
+        if (!parse_part(PyTuple_GET_ITEM(files, i), &parts[i]))
+            done = -1;
+    if (done == 0 && !fill_around(&filling, blocks, parts, count))
+        done = -1;
+    if (done == 0) {
+        Py_BEGIN_ALLOW_THREADS
+        while (done < count && was_read(buffer, &parts[done]))
+            done++;
+        Py_END_ALLOW_THREADS
+    }
+    PyMem_Free(parts);
     return done;
+}
+
+static PyObject *load(PyObject *module, PyObject *arguments) {
+    (void)module;
+    Py_ssize_t size;
+    PyObject *blocks, *files;
+    if (!PyArg_ParseTuple(arguments, "nO!O!", &size, &PyTuple_Type, &blocks, &PyTuple_Type, &files))
+        return NULL;
+    if (size < 0) {
+        PyErr_SetString(PyExc_ValueError, "a segment has no size below zero");
+        return NULL;
+    }
+    PyObject *buffer = PyByteArray_FromStringAndSize(NULL, size); /* not zeros yet, which `bytearray(size)` would be */
+    if (buffer == NULL)
+        return NULL;
+    Py_ssize_t done = fill(PyByteArray_AS_STRING(buffer), size, blocks, files);
+    if (done < 0) {
+        Py_DECREF(buffer);
+        return NULL;
+    }
+    return Py_BuildValue("Nn", buffer, done);
 }
 
 /* As `st_mtime_ns`: exact for every time that a file system can hold, of which some are beyond 63 bits of nanoseconds. */
@@ -170,7 +220,7 @@ static PyObject *look(PyObject *module, PyObject *arguments) {
 
 static PyMethodDef functions[] = {
     {"look", look, METH_VARARGS, "look(directory, names): the facts of each name, no link followed."},
-    {"read_files", read_files, METH_VARARGS, "read_files(buffer, files): how many at the front were read as they should be."},
+    {"load", load, METH_VARARGS, "load(size, blocks, files): a segment, and how many of its files were read as they should be."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -52,10 +52,20 @@ def look(directory: int, names: tuple[bytes, ...]) -> list[LstatFacts]:
     return [lstat_facts(os.lstat(name, dir_fd=directory)) for name in names]
 
 
-def read_files(buffer: bytearray, files: tuple[FilePart, ...]) -> None:
-    """Read parts of files into their places. SourceError if one of them is not any more what the walk saw."""
-    done = _compiled.read_files(buffer, files) if _compiled is not None else 0
+def load(size: int, blocks: tuple[tuple[int, bytes], ...], files: tuple[FilePart, ...]) -> bytearray:
+    """`size` bytes: blocks and parts of files at their positions, each in their order, and zeros in between.
+
+    SourceError if a file is not any more what the walk saw.
+    """
+    done = 0
+    if _compiled is not None:
+        buffer, done = _compiled.load(size, blocks, files)
+    else:
+        buffer = bytearray(size)
+        for position, block in blocks:
+            buffer[position : position + len(block)] = block
     if done < len(files):  # the next one is in trouble: that it is told of, or is over by now
         view = memoryview(buffer)
         for position, content, offset, length in files[done:]:
             read_into(view[position : position + length], content, offset)
+    return buffer

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ocibuild.errors import SourceError
 from ocibuild.layers.archive_source import read_members
-from ocibuild.layers.disk import FilePart, read_files
+from ocibuild.layers.disk import FilePart, load
 from ocibuild.layers.entries import ArchiveContent, Content, Entry, FileContent
 from ocibuild.layers.tar import END_OF_ARCHIVE, header
 from ocibuild.oci.digest import fast_hash
@@ -46,11 +46,7 @@ class Segment(NamedTuple):
 
     def load(self) -> bytearray:
         """The bytes of the stretch. SourceError if a file is not any more what the walk saw."""
-        buffer = bytearray(self.size)
-        for position, block in self.blocks:
-            buffer[position : position + len(block)] = block
-        read_files(buffer, self.files)
-        return buffer
+        return load(self.size, self.blocks, self.files)
 
 
 def segments(members: Iterable[Entry]) -> Iterator[Segment]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ocibuild.errors import SourceError
 from ocibuild.layers import disk
 from ocibuild.layers.context import file_content
-from ocibuild.layers.disk import FilePart, look, lstat_facts, read_files
+from ocibuild.layers.disk import FilePart, load, look, lstat_facts
 
 either_way = pytest.mark.usefixtures("either_way")
 TIMES = [0, -1, -(10**18), 1_700_000_000_123_456_789, 2**33 * 10**9 + 7]
@@ -79,27 +82,55 @@ def part(path: Path, position: int, offset: int, length: int) -> FilePart:
     return FilePart(position, file_content(os.fsencode(path), os.lstat(path)), offset, length)
 
 
+def loaded(size: int, blocks: list[tuple[int, bytes]], files: list[FilePart]) -> bytes:
+    return bytes(load(size, tuple(blocks), tuple(files)))
+
+
 @either_way
-def test_parts_of_files_come_to_their_places_and_nothing_else_changes(tmp_path: Path) -> None:
+def test_blocks_and_parts_of_files_come_to_their_places_and_all_else_is_zeros(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abcdefgh")
     (tmp_path / "b").write_bytes(b"12345678")
-    buffer = bytearray(b"." * 20)
-    read_files(buffer, (part(tmp_path / "b", 12, 0, 8), part(tmp_path / "a", 1, 3, 4), part(tmp_path / "a", 6, 0, 1)))
-    assert bytes(buffer) == b".defg.a.....12345678"
+    first, second, third = (
+        part(tmp_path / name, position, offset, length)
+        for name, position, offset, length in [("a", 1, 3, 4), ("a", 6, 0, 1), ("b", 12, 0, 8)]
+    )
+    assert loaded(20, [], [first, second, third]) == b"\0defg\0a\0\0\0\0\00012345678"
+    assert loaded(24, [(5, b"+"), (8, b"----")], [first, second, third]) == b"\0defg+a\0----12345678\0\0\0\0"
+    assert loaded(9, [(0, b"x"), (5, b""), (7, b"yz")], [first]) == b"xdefg\0\0yz"
+    assert loaded(0, [], []) == b""
+    assert loaded(300_000, [], []) == bytes(300_000)
+
+
+@either_way
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.booleans()), max_size=30), st.integers(0, 40))
+def test_any_order_of_blocks_files_and_gaps(pieces: list[tuple[int, int, bool]], rest: int) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory, "file")
+        file.write_bytes(bytes(range(1, 41)))
+        expected, blocks, files = b"", list[tuple[int, bytes]](), list[FilePart]()
+        for gap, length, is_file in pieces:
+            expected += bytes(gap)
+            content = file.read_bytes()[:length] if is_file else b"\xff" * length
+            if is_file and length:
+                files.append(part(file, len(expected), 0, length))
+            elif not is_file:
+                blocks.append((len(expected), content))
+            expected += content
+        expected += bytes(rest)
+        assert loaded(len(expected), blocks, files) == expected
 
 
 @either_way
 @pytest.mark.parametrize("bad", [0, 1, 2])
-def test_the_file_that_changed_is_named_and_those_behind_it_are_not_read(tmp_path: Path, bad: int) -> None:
+def test_the_file_that_changed_is_named(tmp_path: Path, bad: int) -> None:
     files = []
     for number in range(3):
         (tmp_path / f"{number}").write_bytes(b"%d" % number)
         files.append(part(tmp_path / f"{number}", number, 0, 1))
     os.utime(tmp_path / f"{bad}", ns=(0, 0))
-    buffer = bytearray(b"...")
     with pytest.raises(SourceError, match=rf"{tmp_path}/{bad} changed during the build"):
-        read_files(buffer, tuple(files))
-    assert buffer[bad + 1 :] == b"..."[bad + 1 :]
+        loaded(3, [], files)
 
 
 def test_a_trouble_that_is_over_by_the_time_it_is_looked_at_is_none(
@@ -107,37 +138,55 @@ def test_a_trouble_that_is_over_by_the_time_it_is_looked_at_is_none(
 ) -> None:
     """A signal may interrupt a call, say: what the compiled code could not read is read the other way."""
     (tmp_path / "a").write_bytes(b"abc")
-    monkeypatch.setattr(disk, "_compiled", SimpleNamespace(read_files=lambda buffer, files: 1))
-    buffer = bytearray(6)
-    read_files(buffer, (part(tmp_path / "a", 0, 0, 3), part(tmp_path / "a", 3, 0, 3)))
-    assert bytes(buffer) == b"\0\0\0abc"
+    half_done = SimpleNamespace(load=lambda size, blocks, files: (bytearray(b"abc???"), 1))
+    monkeypatch.setattr(disk, "_compiled", half_done)
+    assert loaded(6, [], [part(tmp_path / "a", 0, 0, 3), part(tmp_path / "a", 3, 0, 3)]) == b"abcabc"
 
 
-@pytest.mark.parametrize(("position", "length"), [(-1, 1), (3, 1), (1, 3), (0, -1), (1 << 62, 1)])
-def test_nothing_is_written_outside_of_the_buffer(
+@pytest.mark.parametrize(
+    ("position", "length"), [(-1, 1), (3, 1), (1, 3), (0, -1), (1 << 62, 1), (1, 1 << 62), (-(1 << 62), 1)]
+)
+def test_nothing_is_written_outside_of_the_segment(
     tmp_path: Path, compiled: ModuleType, position: int, length: int
 ) -> None:
     (tmp_path / "a").write_bytes(b"abc")
-    with pytest.raises(ValueError, match="outside of the buffer"):
-        compiled.read_files(bytearray(3), (part(tmp_path / "a", position, 0, length),))
+    with pytest.raises(ValueError, match="outside of the segment"):
+        compiled.load(3, (), (part(tmp_path / "a", position, 0, length),))
+    with pytest.raises(ValueError, match="outside of the segment"):
+        compiled.load(3, ((position, bytes(max(length, 0) % 7 or 4)),), ())
+
+
+def test_pieces_that_lie_upon_one_another_are_refused(tmp_path: Path, compiled: ModuleType) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    file = part(tmp_path / "a", 2, 0, 3)
+    for blocks, files in [
+        (((0, b"abc"),), (file,)),
+        (((4, b"x"),), (file,)),
+        (((1, b"x"), (0, b"x")), ()),
+        ((), (file, file)),
+    ]:
+        with pytest.raises(ValueError, match="upon another one"):
+            compiled.load(9, blocks, files)
 
 
 def test_arguments_of_another_kind_are_refused(tmp_path: Path, compiled: ModuleType) -> None:
     (tmp_path / "a").touch()
     content = file_content(os.fsencode(tmp_path / "a"), os.lstat(tmp_path / "a"))
-    wrong: list[object] = [
-        7,
-        (0, content, 0),
-        (0, content[:-1], 0, 1),
-        (0, (b"a\0b", *content[1:]), 0, 1),
-        (None, content, 0, 1),
-    ]
-    for each in wrong:
+    files: list[object] = [
+        7, (0, content, 0), (0, content[:-1], 0, 1), (0, (b"a\0b", *content[1:]), 0, 1), (None, content, 0, 1),
+    ]  # fmt: skip
+    for file in files:
         with pytest.raises((TypeError, ValueError)):
-            compiled.read_files(bytearray(3), (each,))
-    for read_into, files in [(bytes(3), tuple[object, ...]()), (bytearray(3), list[object]())]:
+            compiled.load(3, (), (file,))
+    for block in (7, (0,), (b"x", 0), (0, "x"), (0, bytearray(b"x"))):
         with pytest.raises(TypeError):
-            compiled.read_files(read_into, files)
+            compiled.load(3, (block,), ())
+    wrong: list[tuple[object, object, object]] = [("3", (), ()), (3, [], ()), (3, (), [])]
+    for arguments in wrong:
+        with pytest.raises(TypeError):
+            compiled.load(*arguments)
+    with pytest.raises(ValueError, match="below zero"):
+        compiled.load(-1, (), ())
     for directory, names in [("x", ()), (0, [b"a"]), (0, ("a",))]:
         with pytest.raises(TypeError):
             compiled.look(directory, names)

@@ -12,7 +12,7 @@ import pytest
 
 from ocibuild import api
 from ocibuild.events import Finished, Noted
-from ocibuild.layers.disk import FilePart, read_files
+from ocibuild.layers.disk import FilePart, load
 from ocibuild.oci.compression import Buffer, Compressor
 from ocibuild.oci.location import RegistryLocation
 from ocibuild.oci.reference import parse_reference
@@ -134,11 +134,11 @@ def read(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The names of the files of which anything was read."""
     names: set[str] = set()
 
-    def noted(buffer: bytearray, files: tuple[FilePart, ...]) -> None:
+    def noted(size: int, blocks: tuple[tuple[int, bytes], ...], files: tuple[FilePart, ...]) -> bytearray:
         names.update(os.fsdecode(os.path.basename(part.content.path)) for part in files)
-        read_files(buffer, files)
+        return load(size, blocks, files)
 
-    monkeypatch.setattr("ocibuild.layers.segments.read_files", noted)
+    monkeypatch.setattr("ocibuild.layers.segments.load", noted)
     return names
 
 
