@@ -57,6 +57,7 @@ def load(size: int, blocks: tuple[tuple[int, bytes], ...], files: tuple[FilePart
 
     SourceError if a file is not any more what the walk saw.
     """
+    buffer: bytearray
     done = 0
     if _compiled is not None:
         buffer, done = _compiled.load(size, blocks, files)
