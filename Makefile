@@ -3,7 +3,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-# Written when the environment holds all that pyproject.toml asks for; a change of that file installs again.
+# Written when the environment holds all that pyproject.toml asks for; a change of what is installed or compiled installs again.
 READY := $(VENV)/.ready
 
 # The first Python that is new enough; another one: make PYTHON=/path/to/python
@@ -62,7 +62,7 @@ audit: $(READY)
 peers:
 	@tests/peers/install.sh
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml hatch_build.py ocibuild/layers/_disk.c
 	@test -n "$(PYTHON)" || { echo "needs Python 3.11 or newer; if it has another name: make PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { echo "could not make $(VENV) (on Debian: apt-get install python3-venv)" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
