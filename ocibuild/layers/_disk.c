@@ -18,14 +18,17 @@
 #define st_ctim st_ctimespec
 #endif
 
-#define AT_ONCE 256 /* names that are looked at before the interpreter is wanted again: 36 KiB of the stack */
+#define INTERFACE 1 /* what disk.py expects of these functions: a module that was compiled from an older source is not used */
+#define AT_ONCE 256 /* names that are looked at before the interpreter is wanted again: 38 KiB of the stack */
 #define NANOSECONDS 1000000000LL
 
-/* A stretch of a file, where its bytes go, and what the file has to be. Numbers are taken modulo 2^64, as comparing needs no more. */
+/* A stretch of a file, where its bytes go, and what the file has to be. Numbers are taken modulo 2^64, as comparing needs no more.
+ * The ctime is not compared, as it is not in context.py: another mode or another link is not another content. */
 struct part {
     const char *path;
     unsigned long long device, inode, size, mtime_ns, ctime_ns;
-    Py_ssize_t position, offset, length;
+    long long offset;
+    Py_ssize_t position, length;
 };
 
 static int is_unchanged(int fd, const struct part *part) {
@@ -57,11 +60,12 @@ static int was_read(char *buffer, const struct part *part) {
 
 /* A part from a FilePart; its path stays that of the Python object. */
 static int parse_part(PyObject *file, struct part *part) {
-    if (!PyTuple_Check(file)) {
-        PyErr_SetString(PyExc_TypeError, "a part of a file is a tuple");
+    /* Tuples cannot change, so that what is borrowed from them stays. */
+    if (!PyTuple_Check(file) || PyTuple_GET_SIZE(file) != 4 || !PyTuple_Check(PyTuple_GET_ITEM(file, 1))) {
+        PyErr_SetString(PyExc_TypeError, "a part of a file is a tuple with a tuple in it");
         return 0;
     }
-    return PyArg_ParseTuple(file, "n(yKKKKK)nn", &part->position, &part->path, &part->device, &part->inode, &part->size,
+    return PyArg_ParseTuple(file, "n(yKKKKK)Ln", &part->position, &part->path, &part->device, &part->inode, &part->size,
                             &part->mtime_ns, &part->ctime_ns, &part->offset, &part->length);
 }
 
@@ -154,9 +158,10 @@ static PyObject *load(PyObject *module, PyObject *arguments) {
 
 /* As `st_mtime_ns`: exact for every time that a file system can hold, of which some are beyond 63 bits of nanoseconds. */
 static PyObject *nanoseconds(struct timespec time) {
-    if (time.tv_sec < INT64_MAX / NANOSECONDS && time.tv_sec > INT64_MIN / NANOSECONDS)
-        return PyLong_FromLongLong(time.tv_sec * NANOSECONDS + time.tv_nsec);
-    PyObject *seconds = PyLong_FromLongLong(time.tv_sec), *factor = PyLong_FromLongLong(NANOSECONDS);
+    long long whole_seconds = time.tv_sec;
+    if (whole_seconds < INT64_MAX / NANOSECONDS && whole_seconds > INT64_MIN / NANOSECONDS)
+        return PyLong_FromLongLong(whole_seconds * NANOSECONDS + time.tv_nsec);
+    PyObject *seconds = PyLong_FromLongLong(whole_seconds), *factor = PyLong_FromLongLong(NANOSECONDS);
     PyObject *whole = seconds && factor ? PyNumber_Multiply(seconds, factor) : NULL;
     PyObject *rest = PyLong_FromLong(time.tv_nsec);
     PyObject *sum = whole && rest ? PyNumber_Add(whole, rest) : NULL;
@@ -224,7 +229,12 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static int add_interface(PyObject *module) {
+    return PyModule_AddIntConstant(module, "INTERFACE", INTERFACE);
+}
+
 static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, add_interface},
 #ifdef Py_mod_multiple_interpreters
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 
 from ocibuild.events import Advanced, Emit, Finished, Stage, Started
 from ocibuild.layers.archive_layer import keep_archive
@@ -74,7 +75,7 @@ def _files(plan: FilesLayer, workshop: Workshop) -> BuiltLayer:
     """The layer from the first of these that has it: an unchanged fingerprint, a published image, the sources."""
     began, cache = time.time_ns(), workshop.cache
     surveys = survey_layer(plan)
-    take_mark = lru_cache(partial(fingerprint, plan, surveys, began))  # once is enough
+    take_mark = functools.cache(partial(fingerprint, plan, surveys, began))  # once is enough
     past = recollect(plan, cache) if cache is not None else Recollection()
     if past.exact is not None and (unchanged := _unchanged(plan, take_mark(), past, workshop)) is not None:
         return unchanged
@@ -91,7 +92,7 @@ def _files(plan: FilesLayer, workshop: Workshop) -> BuiltLayer:
         # lone tree, which are made of it.
         mark = workshop.crew.aside(take_mark) if cache is not None else None
         del surveys, take_mark
-        blob = _packed(plan, members, past, workshop, task, began)
+        blob = _packed(plan, members, past, workshop, task=task, began_ns=began)
         workshop.emit(Finished(task, "built", blob.size))
     descriptor = Descriptor(layer_type(Format.OCI, plan.compressor.compression), blob.digest, blob.size)
     built = BuiltLayer(plan.name, descriptor, blob.diff_id)
@@ -129,8 +130,8 @@ def _published(plan: FilesLayer, members: Members, workshop: Workshop) -> BuiltL
     return BuiltLayer(plan.name, offered[diff_id], diff_id) if diff_id in offered else None
 
 
-def _packed(  # noqa: PLR0917 - all of what a layer is built from
-    plan: FilesLayer, members: Members, past: Recollection, workshop: Workshop, task: str, began_ns: int
+def _packed(
+    plan: FilesLayer, members: Members, past: Recollection, workshop: Workshop, *, task: str, began_ns: int
 ) -> WrittenBlob:
     """The layer from its sources; segments that the last build packed too are taken over."""
     compressor, cache = plan.compressor, workshop.cache

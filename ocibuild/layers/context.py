@@ -230,7 +230,7 @@ def read_into(view: memoryview, content: FileContent, offset: int) -> None:
 
 
 def check_unchanged(handle: int, content: FileContent) -> None:
-    """SourceError unless the open file is the one in `content`, with the same size and time of change."""
+    """SourceError unless the open file is the one in `content`, with the same size and mtime."""
     facts = os.fstat(handle)
     if facts.st_ino != content.inode or facts.st_dev != content.device:
         raise _changed(content, "another file has taken its place")

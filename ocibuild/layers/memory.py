@@ -73,7 +73,7 @@ def decode_record(raw: bytes | None) -> LayerRecord | None:
             return None
         described = {name: facts[name] for name in ("mediaType", "digest", "size")}
         descriptor = descriptor_from_json(described, subject="a record")
-        rows = tuple(_stretch(*row) for row in _ROW.iter_unpack(table))
+        rows = tuple(_known(Stretch(*row)) for row in _ROW.iter_unpack(table))
         if any(row.offset + row.length > descriptor.size for row in rows):
             return None
         return LayerRecord(
@@ -87,12 +87,10 @@ def decode_record(raw: bytes | None) -> LayerRecord | None:
         return None
 
 
-def _stretch(  # noqa: PLR0917 - the fields of a row
-    offset: int, length: int, checksum: int, key: bytes, made_of: bytes, state: bytes
-) -> Stretch:
-    return Stretch(
-        offset, length, checksum, key, b"" if made_of == _UNKNOWN else made_of, b"" if state == _NO_STATE else state
-    )
+def _known(row: Stretch) -> Stretch:
+    """A row as it was before it was filled up with zeros."""
+    made_of = row.made_of if row.made_of != _UNKNOWN else b""
+    return row._replace(made_of=made_of, state=row.state if row.state != _NO_STATE else b"")
 
 
 def record_key(layer: FilesLayer) -> str:

@@ -1,7 +1,7 @@
 """Segments, packed: anew, or as an earlier blob of the same layer has them, for which some need not even be read.
 
-In front of the first change of a layer all is as it was: facts of the files say so, as they do where nothing changed at all, and
-the state of its hash is known. So these segments are copied from blob to blob. Behind the change every byte goes through the
+In front of the first change of a layer all is as it was: facts of the files say so, as they do where nothing changed at all (what
+gets past them is in docs/reliability.md), and the state of its hash is known. So these segments are copied from blob to blob. Behind the change every byte goes through the
 hash again; what comes out equal, by its own hash, is still not compressed twice.
 """
 

@@ -182,10 +182,14 @@ def write_blob(
     return WrittenBlob(digest, size, diff_id, tuple(stretches))
 
 
+def _loading(segment: Segment) -> Callable[[], bytearray]:
+    return segment.load
+
+
 def hash_stream(segments: Iterable[Segment], crew: Crew) -> Digest:
     """The diff_id of the tar stream, without packing it."""
     hasher = hashlib.sha256()
-    with closing(crew.in_order(segment.load for segment in segments)) as results:
+    with closing(crew.in_order(map(_loading, segments))) as results:
         for plain in results:
             hasher.update(plain)
             del plain

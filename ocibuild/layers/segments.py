@@ -35,7 +35,7 @@ class Segment(NamedTuple):
 
     def made_of(self) -> tuple[bytes, int]:
         """A hash of all that decides the bytes of the stretch, told without reading a file, and the newest time of its files."""
-        numbers, newest = [self.size, len(self.files)], 0
+        numbers, newest = [self.size, len(self.files), len(self.blocks)], 0
         for position, (_, device, inode, size, modified, changed), offset, length in self.files:
             numbers += (position, offset, length, device, inode, size, modified & _64_BITS, changed & _64_BITS)
             if changed > newest or modified > newest:

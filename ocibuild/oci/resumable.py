@@ -1,19 +1,19 @@
 """SHA-256 that can be left and taken up again, by another process too: what was hashed once need not be read again.
 
 Python's hash objects keep their state to themselves. The OpenSSL that they are made with does not: SHA256_CTX is a public
-structure (openssl/sha.h). Where Python has no such OpenSSL, or one that answers otherwise than expected, there is no state to
-be had, and all else is the same.
+structure (openssl/sha.h). Where Python has no such OpenSSL, or one that answers otherwise than expected, or no ctypes to ask it
+with, there is no state to be had, and all else is the same.
 """
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import struct
 from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ctypes import CDLL
     from hashlib import _Hash
 
 _BLOCK = 64
@@ -21,6 +21,10 @@ _CONTEXT_SIZE = 256  # SHA256_CTX has 112 bytes
 _WORDS = struct.Struct("=8I2I")  # its beginning: the eight words of the hash, then the count of bits in two halves
 _STATE = struct.Struct(">8IQ")  # those words, and the count of bytes
 STATE_SIZE = _STATE.size
+# What every SHA-256 begins with (FIPS 180-4, 5.3.3): a library that keeps it otherwise keeps all states otherwise.
+_START = _STATE.pack(
+    0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19, 0
+)  # fmt: skip
 
 
 class Sha256:
@@ -38,7 +42,7 @@ class Sha256:
         return self._engine.state() if isinstance(self._engine, _OpenSsl) else b""
 
     def hexdigest(self) -> str:
-        """The hash of all that it was fed, as hexadecimal digits; nothing can be fed afterwards."""
+        """The hash of all that it was fed, as hexadecimal digits. That ends it: nothing is to be fed or asked afterwards."""
         return self._engine.hexdigest()
 
 
@@ -48,6 +52,8 @@ def can_resume() -> bool:
     try:
         first, second = bytes(range(_BLOCK)) * 2, b"and the rest"
         begun = _OpenSsl()
+        if begun.state() != _START:
+            return False
         begun.update(first)
         resumed = _OpenSsl(begun.state())
         resumed.update(bytearray(second))
@@ -58,7 +64,9 @@ def can_resume() -> bool:
 
 class _OpenSsl:
     def __init__(self, state: bytes = b"") -> None:
-        self._library = _library()
+        import ctypes
+
+        self._ctypes, self._library = ctypes, _library()
         self._context = ctypes.create_string_buffer(_CONTEXT_SIZE)
         self._length = 0
         self._library.SHA256_Init(self._context)
@@ -68,9 +76,13 @@ class _OpenSsl:
             _WORDS.pack_into(self._context, 0, *words, bits & 0xFFFFFFFF, bits >> 32)
 
     def update(self, data: bytes | bytearray) -> None:
-        # The memory of a bytearray is used where it is; bytes are passed as they are.
-        pointer = ctypes.byref(ctypes.c_char.from_buffer(data)) if isinstance(data, bytearray) and data else bytes(data)
-        self._library.SHA256_Update(self._context, pointer, ctypes.c_size_t(len(data)))
+        length = self._ctypes.c_size_t(len(data))
+        if isinstance(data, bytearray) and data:  # large ones are hashed where they are
+            self._library.SHA256_Update(
+                self._context, self._ctypes.byref(self._ctypes.c_char.from_buffer(data)), length
+            )
+        else:
+            self._library.SHA256_Update(self._context, bytes(data), length)
         self._length += len(data)
 
     def state(self) -> bytes:
@@ -80,15 +92,16 @@ class _OpenSsl:
         return _STATE.pack(*words, self._length)
 
     def hexdigest(self) -> str:
-        digest = ctypes.create_string_buffer(32)
+        digest = self._ctypes.create_string_buffer(32)
         self._library.SHA256_Final(digest, self._context)
         return digest.raw.hex()
 
 
 @cache
-def _library() -> ctypes.CDLL:
+def _library() -> CDLL:
     """The OpenSSL that Python's own hashes come from: what is looked up in their module is looked up in its libraries too."""
     import _hashlib
+    import ctypes
 
     library = ctypes.CDLL(_hashlib.__file__)
     library.SHA256_Init.restype = library.SHA256_Update.restype = library.SHA256_Final.restype = ctypes.c_int

@@ -5,7 +5,6 @@ Layers are written while others are packed, when the disk has nothing else to do
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from functools import cache
 
@@ -24,8 +23,10 @@ def begin_writing(fd: int, offset: int, length: int) -> None:
 def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
     """The call of Linux, which Python has no name for; None elsewhere."""
     try:
+        import ctypes  # some Pythons are built without it
+
         function = ctypes.CDLL(None).sync_file_range
-    except (AttributeError, OSError, TypeError):
+    except (ImportError, AttributeError, OSError, TypeError):
         return None
     function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
     call: Callable[[int, int, int, int], int] = function

@@ -133,6 +133,16 @@ def test_the_file_that_changed_is_named(tmp_path: Path, bad: int) -> None:
         loaded(3, [], files)
 
 
+def test_a_module_that_was_compiled_from_another_source_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, used in [
+        (SimpleNamespace(INTERFACE=1), True),
+        (SimpleNamespace(INTERFACE=0), False),
+        (SimpleNamespace(), False),
+    ]:
+        monkeypatch.setattr(disk, "import_module", lambda name, module=module: module)
+        assert (disk._compiled_module() is not None) == used
+
+
 def test_a_trouble_that_is_over_by_the_time_it_is_looked_at_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,7 +183,7 @@ def test_arguments_of_another_kind_are_refused(tmp_path: Path, compiled: ModuleT
     (tmp_path / "a").touch()
     content = file_content(os.fsencode(tmp_path / "a"), os.lstat(tmp_path / "a"))
     files: list[object] = [
-        7, (0, content, 0), (0, content[:-1], 0, 1), (0, (b"a\0b", *content[1:]), 0, 1), (None, content, 0, 1),
+        7, (0, content, 0), (0, content[:-1], 0, 1), (0, (b"a\0b", *content[1:]), 0, 1), (None, content, 0, 1), (0, list(content), 0, 1), [0, content, 0, 1],
     ]  # fmt: skip
     for file in files:
         with pytest.raises((TypeError, ValueError)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+import sys
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from ocibuild.oci import resumable
 from ocibuild.oci.resumable import STATE_SIZE, Sha256, can_resume
+from ocibuild.store import writeback
 
 BLOCKS = st.integers(0, 40).flatmap(lambda count: st.binary(min_size=64 * count, max_size=64 * count))
 
@@ -72,6 +74,13 @@ def test_the_count_of_bits_may_exceed_32_of_them(states: bool) -> None:
     assert hasher.hexdigest() == expected.hexdigest()
 
 
+def test_a_library_that_keeps_its_states_otherwise_is_not_used(states: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may lead from its own states to the right hash; another one would be misled by them."""
+    monkeypatch.setattr(resumable, "_START", bytes(STATE_SIZE))
+    if states:
+        assert not can_resume.__wrapped__()
+
+
 @pytest.mark.parametrize("wrong", [OSError, AttributeError, ImportError])
 def test_a_library_that_is_not_as_expected_is_not_used(
     wrong: type[Exception], states: bool, monkeypatch: pytest.MonkeyPatch
@@ -88,3 +97,11 @@ def test_a_structure_of_another_shape_is_not_used(states: bool, monkeypatch: pyt
     monkeypatch.setattr(resumable, "_WORDS", struct.Struct("=4x8I2I"))
     if states:
         assert not can_resume.__wrapped__()
+
+
+def test_a_python_without_ctypes_hashes_all_the_same(states: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "_ctypes", None)
+    monkeypatch.delitem(sys.modules, "ctypes", raising=False)
+    if states:
+        assert not can_resume.__wrapped__()
+        assert writeback._sync_file_range.__wrapped__() is None
