@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ocibuild.errors import IntegrityError, NotFoundError
@@ -96,7 +96,10 @@ class _Reading:
 
 def select(index: Index, platform: Platform) -> Descriptor:
     """The child of `index` that runs on `platform`. NotFoundError, naming those there are, if none does."""
-    offered = [(child.platform, child) for child in index.manifests if child.platform is not None]
+    return _choose([(child.platform, child) for child in index.manifests if child.platform is not None], platform)
+
+
+def _choose(offered: Sequence[tuple[Platform, Descriptor]], platform: Platform) -> Descriptor:
     chosen = choose(platform, [each for each, _ in offered])
     for each, child in offered:
         if each == chosen:
@@ -115,6 +118,18 @@ def find_manifest(reader: ImageReader, descriptor: Descriptor, platform: Platfor
     raise IntegrityError(f"indexes are nested more than {DEPTH_LIMIT} deep", where=str(descriptor.digest))
 
 
+def find_image(reader: ImageReader, descriptor: Descriptor, platform: Platform) -> Descriptor:
+    """The image for `platform` at or below `descriptor`. NotFoundError, saying what there is, if an index has none, and if a
+    single image says that it is for another platform."""
+    found, manifest = find_manifest(reader, descriptor, platform)
+    if found != descriptor:
+        return found
+    own = _platform_of(reader, manifest)
+    if own is None or not (own.os and own.architecture):
+        return found
+    return _choose([(own, found)], platform)
+
+
 def read_configs(reader: BlobReader, root: Node) -> dict[Digest, ImageConfig]:
     """The configs of all runnable images at or below `root`, by digest; an artifact's config is not opened."""
     return {
@@ -131,6 +146,12 @@ def platforms_of(reader: ImageReader, descriptor: Descriptor) -> tuple[Platform,
         return tuple(
             child.platform for child in document.manifests if child.platform and child.platform.os != "unknown"
         )
-    if document.config.media_type not in (OCI_CONFIG, DOCKER_CONFIG):
-        return ()
-    return (read_config(reader, document).platform,)
+    platform = _platform_of(reader, document)
+    return () if platform is None else (platform,)
+
+
+def _platform_of(reader: BlobReader, manifest: Manifest) -> Platform | None:
+    """What the config of an image says; None for an artifact, whose config is not opened."""
+    if manifest.config.media_type not in (OCI_CONFIG, DOCKER_CONFIG):
+        return None
+    return read_config(reader, manifest).platform

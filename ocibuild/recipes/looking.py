@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ocibuild.graph import Node, find_manifest, platforms_of, read_configs, read_graph
+from ocibuild.graph import Node, find_image, platforms_of, read_configs, read_graph
 from ocibuild.oci.blobs import ImageReader
 from ocibuild.oci.digest import Digest
 from ocibuild.oci.documents import ImageConfig
@@ -20,7 +20,7 @@ def digest(location: Location, places: Places, *, platform: Platform | None = No
     """The digest of what a name leads to; with `platform`, of that one image out of an index."""
     reader = places.reader(location)
     top = reader.resolve(name_in(location))
-    return (find_manifest(reader, top, platform)[0] if platform else top).digest
+    return (find_image(reader, top, platform) if platform else top).digest
 
 
 def tags(location: RegistryLocation, places: Places) -> tuple[str, ...]:
@@ -53,4 +53,4 @@ def inspect(location: Location, places: Places, *, platform: Platform | None = N
 def find_graph(reader: ImageReader, location: Location, platform: Platform | None) -> Node:
     """The documents of the image at a location, or of its one image for `platform`."""
     top = reader.resolve(name_in(location))
-    return read_graph(reader, find_manifest(reader, top, platform)[0] if platform else top)
+    return read_graph(reader, find_image(reader, top, platform) if platform else top)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ocibuild.errors import SourceError, UsageError
 from ocibuild.events import Finished, Stage, Started
-from ocibuild.graph import find_manifest
+from ocibuild.graph import find_image
 from ocibuild.oci.artifact import EMPTY, artifact_manifest, parse_type
 from ocibuild.oci.blobs import BlobSource, ImagePlace, ImageReader
 from ocibuild.oci.descriptor import Descriptor, describe
@@ -84,7 +84,7 @@ def referrers(
 
 def _subject(reader: ImageReader, image: Location, platform: Platform | None) -> Descriptor:
     top = reader.resolve(name_in(image))
-    return find_manifest(reader, top, platform)[0] if platform else top
+    return find_image(reader, top, platform) if platform else top
 
 
 def _changeable(image: Location, places: Places) -> ImagePlace:

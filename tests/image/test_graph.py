@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from ocibuild.errors import IntegrityError, NotFoundError
-from ocibuild.graph import find_manifest, platforms_of, read_config, read_configs, read_graph, select
+from ocibuild.graph import find_image, find_manifest, platforms_of, read_config, read_configs, read_graph, select
 from ocibuild.oci.codec import CONFIG_LIMIT
 from ocibuild.oci.descriptor import Descriptor, describe
 from ocibuild.oci.digest import Digest
@@ -142,6 +142,37 @@ def test_a_platform_that_is_not_there_is_named_with_those_that_are(images: Memor
             read(parse_platform("linux/s390x"))
         assert caught.value.what == "there is no image for linux/s390x"
         assert caught.value.hint == "there are: linux/amd64, linux/arm64/v8"
+
+
+@pytest.mark.parametrize(
+    ("asked", "own"),
+    [("linux/arm64", "linux/arm64/v8"), ("linux/aarch64", "linux/arm64"), ("linux/arm/v7", "linux/arm"),
+     ("linux/arm", "linux/arm/v6"), ("linux/x86_64", "linux/amd64/v1")],
+)  # fmt: skip
+def test_a_single_image_of_the_platform_is_found(images: MemoryImages, asked: str, own: str) -> None:
+    image = images.image("a", own)
+    assert find_image(images, image, parse_platform(asked)) == image
+    assert find_image(images, images.index(image), parse_platform(asked)) == image
+
+
+@pytest.mark.parametrize(("asked", "own"), [("linux/arm64", "linux/amd64"), ("linux/arm/v7", "linux/arm/v6")])
+def test_a_single_image_of_another_platform_is_no_other_case_than_an_index(
+    images: MemoryImages, asked: str, own: str
+) -> None:
+    image = images.image("a", own)
+    for top in (image, images.index(image)):
+        with pytest.raises(NotFoundError) as caught:
+            find_image(images, top, parse_platform(asked))
+        assert (caught.value.what, caught.value.hint) == (f"there is no image for {asked}", f"there are: {own}")
+
+
+@pytest.mark.parametrize("config", [{}, {"os": "linux"}, {"architecture": "arm64"}])
+def test_a_single_image_that_names_no_platform_is_taken_for_any(images: MemoryImages, config: dict[str, str]) -> None:
+    rootfs = {"rootfs": {"type": "layers", "diff_ids": []}}
+    for media_type in (OCI_CONFIG, "application/vnd.example.config+json"):
+        described = images.put({**config, **rootfs}, media_type)
+        image = images.put({"schemaVersion": 2, "config": described.to_json(), "layers": []}, OCI_MANIFEST)
+        assert find_image(images, image, parse_platform("linux/amd64")) == image
 
 
 def test_an_index_without_platforms_offers_none(images: MemoryImages) -> None:

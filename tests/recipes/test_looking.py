@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -76,6 +77,19 @@ def test_a_platform_that_is_not_there(desk: Desk, place: str) -> None:
         with pytest.raises(NotFoundError, match="no image for linux/s390x") as caught:
             look(desk.at(place), desk.places, platform=parse_platform("linux/s390x"))
         assert caught.value.hint == "there are: linux/amd64, linux/arm64"
+
+
+@pytest.mark.parametrize("kind", ["oci", "oci-archive", "docker-archive"])
+def test_a_single_image_of_another_platform(desk: Desk, kind: str) -> None:
+    desk.build(SPEC.replace("linux/amd64, linux/arm64", "linux/amd64"), to=f"{kind}:image")
+    where = desk.at(f"{kind}:image")
+    assert api.digest(where, desk.places, platform=parse_platform("linux/x86_64")) == api.digest(where, desk.places)
+    copy = partial(api.copy, where, desk.at("oci:copy"), desk.places)
+    for look in (partial(api.digest, where, desk.places), partial(api.inspect, where, desk.places), copy):
+        with pytest.raises(NotFoundError, match="no image for linux/arm64") as caught:
+            look(platform=ARM64)
+        assert caught.value.hint == "there are: linux/amd64"
+    assert not desk.path("copy").exists()
 
 
 @pytest.mark.parametrize(
