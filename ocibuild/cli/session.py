@@ -14,6 +14,7 @@ import click
 from ocibuild import api
 from ocibuild.cli.interruption import Run, stopping
 from ocibuild.cli.messages import printable, say, show_findings
+from ocibuild.cli.nearby import pointing_nearby
 from ocibuild.cli.options import DEFAULT_FILE
 from ocibuild.cli.progress import progress
 from ocibuild.cli.terminal import paint
@@ -35,7 +36,7 @@ def opened_places(options: dict[str, Any]) -> Iterator[api.Places]:
         mode = "plain"  # exchanges and bars would write over each other
     with progress(mode, quiet=options.get("quiet", False)) as show:
         emit = stopping(show, stop)
-        with api.Places(lambda: registry_settings(options, emit, stop), emit) as places:
+        with pointing_nearby(), api.Places(lambda: registry_settings(options, emit, stop), emit) as places:
             yield places
 
 
