@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from ocibuild.recipes.sourcing import source_findings
     from ocibuild.recipes.tagging import ImageTags, spec_tags
     from ocibuild.recipes.verifying import VerifyReport, VerifyTerms, verify
+    from ocibuild.registry.login import parse_registry
     from ocibuild.registry.settings import Settings
     from ocibuild.schema_files import schema_text
     from ocibuild.spec.load import Facts, Overrides
@@ -107,6 +108,7 @@ _HOMES = {
     "ocibuild.recipes.sourcing": "source_findings",
     "ocibuild.recipes.tagging": "ImageTags spec_tags",
     "ocibuild.recipes.verifying": "VerifyReport VerifyTerms verify",
+    "ocibuild.registry.login": "parse_registry",
     "ocibuild.registry.settings": "Settings",
     "ocibuild.schema_files": "schema_text",
     "ocibuild.spec.load": "Facts Overrides load=load_plans render=render_specs",
@@ -132,7 +134,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     # the cache
     "Usage", "cache_directory", "prune", "usage",
     # places
-    "Places", "Settings", "examine", "login", "logout",
+    "Places", "Settings", "examine", "login", "logout", "parse_registry",
     # pushing and copying
     "UPLOADS", "Fate", "Move", "PushPlan", "Pushed", "Terms", "create_index", "plan_push", "profile_named", "push", "push_plans", "tag",
     "Along", "Attachment", "attach", "copy", "copy_tags", "delete",

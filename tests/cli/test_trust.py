@@ -141,6 +141,18 @@ def test_a_wrong_password_is_not_stored(
     assert not (project / "docker/config.json").exists()
 
 
+@pytest.mark.parametrize("options", [[], ["-u", "alice", "--password-stdin"]])
+def test_login_refuses_what_is_no_registry_before_it_asks_for_a_secret(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    stdin = io.StringIO(f"{PASSWORD}\n")
+    monkeypatch.setattr("sys.stdin", stdin)
+    done = cli("login", *options, "127.0.0.1:9/team")
+    assert done.status == 2
+    assert "hint: credentials belong to the whole host: 127.0.0.1:9\n" in done.stderr
+    assert stdin.tell() == 0
+
+
 def test_login_without_a_terminal_says_how_else(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     done = cli("login", "127.0.0.1:9")

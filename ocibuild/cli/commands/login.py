@@ -26,6 +26,7 @@ def command(registry: str, username: str | None, password_stdin: bool, **options
 
     They go where docker keeps them: to the credential helper that is configured, else into config.json (mode 0600).
     """
+    api.parse_registry(registry)  # a password is asked for only where there is a registry to try it at
     user = username or _ask("user name", hide=False)
     secret = sys.stdin.readline().rstrip("\n") if password_stdin else _ask("password or token", hide=True)
     if not secret:
