@@ -51,11 +51,16 @@ def shown_name(plan: Plan) -> str:
     return str(names[0]) if names else str(plan.origin or "the image")
 
 
-def summary(built: Sequence[api.Built], skipped: int) -> str:
-    """One line for many images: how many, and what they come to; a layer that several have counts once."""
+def summary(built: Sequence[api.Built], skipped: int, *, is_named: bool) -> str:
+    """One line for many images: how many, and what they come to; a layer that several have counts once. With `is_named`,
+    those that were skipped have been told one by one."""
+    left_out, hint = f"{numbered(skipped, 'image')} left out", "" if is_named else " (-v names them)"
+    if not built:
+        return f"nothing has changed; {left_out}{hint}"
     layers = {layer.digest: layer.size for image in built for part in image.images for layer in part.layers}
     told = f"{numbered(len(built), 'image')} of {numbered(len(layers), 'layer')}, {human_size(sum(layers.values()))}"
-    return f"{told}; {numbered(skipped, 'image')} left out" if skipped else told
+    reason = "" if is_named else f", as they have not changed{hint}"
+    return f"{told}; {left_out}{reason}" if skipped else told
 
 
 def numbered(count: int, noun: str) -> str:

@@ -99,8 +99,7 @@ def command(**options: Any) -> None:
         with places.heard_by(layers):
             built = _build(chosen.changed, output, places, options) if chosen.changed else ()
         if len(built) > 1 or chosen.unchanged:
-            hint = "" if is_named else ", as they have not changed (-v names them)"
-            places.emit(Noted(f"{summary(built, len(chosen.unchanged))}{hint}"))
+            places.emit(Noted(summary(built, len(chosen.unchanged), is_named=is_named)))
         hand_over(results_of_built(built, by_digest=options["by_digest"]), options, places.emit)
         if wants_summary():
             _summarise(built, chosen, layers)
