@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from operator import attrgetter
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -182,14 +183,10 @@ def write_blob(
     return WrittenBlob(digest, size, diff_id, tuple(stretches))
 
 
-def _loading(segment: Segment) -> Callable[[], bytearray]:
-    return segment.load
-
-
 def hash_stream(segments: Iterable[Segment], crew: Crew) -> Digest:
     """The diff_id of the tar stream, without packing it."""
     hasher = hashlib.sha256()
-    with closing(crew.in_order(map(_loading, segments))) as results:
+    with closing(crew.in_order(map(attrgetter("load"), segments))) as results:
         for plain in results:
             hasher.update(plain)
             del plain
