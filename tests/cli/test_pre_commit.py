@@ -26,7 +26,15 @@ LABEL org.opencontainers.image.source=https://github.com/octocat/hello \\
       org.opencontainers.image.licenses="Apache 2.0"
 """
 # What an installation of this repository needs; pre-commit makes a clone of it, and installs that.
-INSTALLED = ("ocibuild", "schemas", "pyproject.toml", "README.md", "LICENSE", ".pre-commit-hooks.yaml")
+INSTALLED = (
+    "ocibuild",
+    "schemas",
+    "pyproject.toml",
+    "hatch_build.py",
+    "README.md",
+    "LICENSE",
+    ".pre-commit-hooks.yaml",
+)
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -37,7 +45,7 @@ def hooks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in INSTALLED:
         source, target = ROOT / name, directory / name
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
         else:
             shutil.copy(source, target)
     _commit_all(directory)
@@ -78,8 +86,8 @@ def test_a_bad_label_fails_the_commit_and_the_mended_one_passes(hooks: Path, run
                           "Dockerfile.j2": "FROM {{ base }}"})  # fmt: skip
     _commit_all(tmp_path)
     failed = run("try-repo", str(hooks), "--all-files", cwd=tmp_path)
-    if "pip" in failed.stderr or "An unexpected error has occurred" in failed.stdout + failed.stderr:
-        pytest.skip("pre-commit cannot install the hooks here: pip reaches no index")
+    if "An unexpected error has occurred" in failed.stdout + failed.stderr and os.environ.get("CI") != "true":
+        pytest.skip("pre-commit cannot install the hooks here: does pip reach an index?")
     assert failed.returncode == 1, failed.stdout + failed.stderr
     assert failed.stdout.count("Failed") == 2
     assert "app/ocibuild.yaml:3:11: error: " in failed.stdout
