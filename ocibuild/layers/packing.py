@@ -49,7 +49,7 @@ class SegmentPacker:
         blob: PackedBlob | None = None,
     ) -> None:
         self._compressor = compressor
-        self._began_ns = began_ns
+        self._began_ns = began_ns or 0
         self._blob = blob
         self._known = {stretch.key: stretch for stretch in last} if blob is not None else {}
         self._in_front: Iterator[Stretch] = iter(last if blob is not None and can_resume() else ())
@@ -61,7 +61,7 @@ class SegmentPacker:
 
         It raises SourceError if a file is not any more what the walk saw.
         """
-        if self._began_ns is None or not self.compresses:
+        if not self.remembers:
             return partial(self._pack, segment)
         made_of, newest_ns = segment.made_of()
         stretch = next(self._in_front, None)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ocibuild.errors import SourceError
 from ocibuild.layers.archive_source import read_members
-from ocibuild.layers.disk import FilePart, load
+from ocibuild.layers.disk import UNSIGNED, FilePart, load
 from ocibuild.layers.entries import ArchiveContent, Content, Entry, FileContent
 from ocibuild.layers.tar import END_OF_ARCHIVE, header
 from ocibuild.oci.digest import fast_hash
@@ -23,7 +23,6 @@ from ocibuild.oci.tar_format import padding, printable
 
 SEGMENT_SIZE = 1 << 20  # of the pieces of a large file
 _LEAST, _MOST, _CUT_DISTANCE = 768 << 10, 2 << 20, 512 << 10
-_64_BITS = (1 << 64) - 1  # times may lie before 1970
 
 
 class Segment(NamedTuple):
@@ -37,7 +36,7 @@ class Segment(NamedTuple):
         """A hash of all that decides the bytes of the stretch, told without reading a file, and the newest time of its files."""
         numbers, newest = [self.size, len(self.files), len(self.blocks)], 0
         for position, (_, device, inode, size, modified, changed), offset, length in self.files:
-            numbers += (position, offset, length, device, inode, size, modified & _64_BITS, changed & _64_BITS)
+            numbers += (position, offset, length, device, inode, size, modified & UNSIGNED, changed & UNSIGNED)
             if changed > newest or modified > newest:
                 newest = max(modified, changed)
         positions, blocks = zip(*self.blocks, strict=True) if self.blocks else ((), ())

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ocibuild.errors import SourceError
 from ocibuild.layers.archive_source import find_archive
 from ocibuild.layers.context import Source, find
+from ocibuild.layers.disk import UNSIGNED
 from ocibuild.layers.entries import FileContent
 from ocibuild.layers.patterns import selection
 from ocibuild.layers.tar import WRITER
@@ -23,7 +24,6 @@ from ocibuild.plan import KEEP, Copy, Extract, FilesLayer, Item
 
 _RACY = 2_000_000_000  # nanoseconds; FAT has the coarsest clock that is in use
 _NUMBERS = struct.Struct("<3I6Q").pack  # takes half the time of decimal digits
-_64_BITS = (1 << 64) - 1  # times may lie before 1970, or beyond what 63 bits of nanoseconds hold
 
 
 class Looked(NamedTuple):
@@ -125,7 +125,7 @@ def _tree_facts(looked: Looked) -> tuple[bytes, int]:
     """The same of a tree. Of an unchanged one this and the walk are all that a build does, so it is one tight loop."""
     lines, newest = [looked.source.path], 0
     for path, mode, uid, gid, size, modified, changed, inode, device, names, link, xattrs in looked.found:
-        numbers = _NUMBERS(mode, uid, gid, size, inode, device, names, modified & _64_BITS, changed & _64_BITS)
+        numbers = _NUMBERS(mode, uid, gid, size, inode, device, names, modified & UNSIGNED, changed & UNSIGNED)
         lines.append(b"%b\0%b%b" % (path, numbers, repr(xattrs).encode() if xattrs else link))
         if changed > newest or modified > newest:
             newest = max(modified, changed)
