@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from ocibuild.errors import SourceError
 from ocibuild.layers.archive_source import CHUNK, placed
 from ocibuild.layers.context import read_file
-from ocibuild.layers.entries import FileContent
+from ocibuild.layers.found import Found
 from ocibuild.oci.blobs import BlobStore
 from ocibuild.oci.compression import sniff, unpack
 from ocibuild.oci.descriptor import Descriptor
@@ -19,9 +19,7 @@ from ocibuild.oci.tar_reader import TarReader
 from ocibuild.plan import ArchiveLayer, BuiltLayer
 
 
-def keep_archive(
-    plan: ArchiveLayer, archive: FileContent, store: BlobStore, advance: Callable[[int], None]
-) -> BuiltLayer:
+def keep_archive(plan: ArchiveLayer, archive: Found, store: BlobStore, advance: Callable[[int], None]) -> BuiltLayer:
     """Take `archive` into `store` as it is; `advance` is told the bytes that are done.
 
     SourceError if it is no whole tar, has a path twice, or is not packed as the spec declares.
@@ -50,7 +48,7 @@ def keep_archive(
     return BuiltLayer(plan.name, descriptor, Digest("sha256", plain.hexdigest()))
 
 
-def _packing(plan: ArchiveLayer, archive: FileContent) -> Compression:
+def _packing(plan: ArchiveLayer, archive: Found) -> Compression:
     """How the archive is packed, by its first bytes; what the spec declares has to agree."""
     where = str(plan.origin) if plan.origin else None
     found = sniff(next(read_file(archive, CHUNK), b""))

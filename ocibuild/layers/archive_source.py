@@ -12,8 +12,9 @@ from pathlib import Path
 
 from ocibuild.errors import IntegrityError, SourceError
 from ocibuild.layers.attributes import Facts, resolver
-from ocibuild.layers.context import file_content, find, read_file
-from ocibuild.layers.entries import ArchiveContent, Content, Entry, FileContent, image_path, is_whiteout_name
+from ocibuild.layers.context import find, read_file
+from ocibuild.layers.entries import ArchiveContent, Content, Entry, image_path, is_whiteout_name
+from ocibuild.layers.found import Found, found_at
 from ocibuild.layers.patterns import Standing, selection
 from ocibuild.oci.compression import unpack_any
 from ocibuild.oci.tar_format import DIRECTORY, FILE, HARDLINK, SYMLINK, printable
@@ -24,13 +25,13 @@ CHUNK = 1 << 20
 _PATH_LIMIT = 4095  # of Linux; without one, an archive could name more directories than memory holds
 
 
-def find_archive(context: Path, source: str, origin: Origin | None) -> FileContent:
+def find_archive(context: Path, source: str, origin: Origin | None) -> Found:
     """The archive `source` of the context. SourceError if there is no such regular file inside."""
     found = find(context, source, origin)
     if not stat.S_ISREG(found.facts.st_mode):
         hint = "name a tar archive, or use `copy` for a directory"
         raise SourceError(f"{source!r} is no file", where=str(origin) if origin else None, hint=hint)
-    return file_content(found.path, found.facts)
+    return found_at(found.path, found.facts)
 
 
 @contextmanager
@@ -43,12 +44,12 @@ def placed(origin: Origin | None) -> Iterator[None]:
         raise SourceError(error.what, where=where, hint=error.hint or "make the archive again") from error
 
 
-def read_members(archive: FileContent, subject: str) -> TarReader:
+def read_members(archive: Found, subject: str) -> TarReader:
     """The members of an archive, whatever it is packed with."""
     return TarReader(unpack_any(read_file(archive, CHUNK), subject=subject), subject)
 
 
-def extract_entries(item: Extract, archive: FileContent, layer: FilesLayer, number: int) -> Iterator[Entry]:
+def extract_entries(item: Extract, archive: Found, layer: FilesLayer, number: int) -> Iterator[Entry]:
     """The entries of an archive below `item.to`; of members with the same path the last one counts, as when unpacking.
 
     SourceError for names that leave the archive, for whiteouts, and for links to what does not precede them.
@@ -63,7 +64,7 @@ def extract_entries(item: Extract, archive: FileContent, layer: FilesLayer, numb
 class _Extraction:
     """What one item takes out of its archive."""
 
-    def __init__(self, item: Extract, layer: FilesLayer, number: int, archive: FileContent) -> None:
+    def __init__(self, item: Extract, layer: FilesLayer, number: int, archive: Found) -> None:
         self._subject, self._number, self._archive, self._origin = repr(item.source), number, archive, item.origin
         self._base = image_path(item.to, item.origin)
         self._chosen = selection(item.include, item.exclude)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from ocibuild.errors import SourceError, quoted
-from ocibuild.layers.entries import FileContent, encoded
+from ocibuild.layers.entries import encoded
+from ocibuild.layers.found import CONTENT, IDENTITY, Found, packed
 from ocibuild.oci.tar_format import printable
 from ocibuild.plan import Origin
 
@@ -26,11 +27,6 @@ _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LINK_LIMIT = 40
 # What opening a path answers when something else has come to stand there; all else is a trouble of its own.
 _REPLACED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ESPIPE)
-
-
-def file_content(path: bytes, facts: os.stat_result) -> FileContent:
-    """What identifies a regular file and its present content."""
-    return FileContent(path, facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
 
 
 def open_directory(name: str | bytes, dir_fd: int | None = None) -> int:
@@ -58,6 +54,11 @@ class Source(NamedTuple):
     @property
     def path(self) -> bytes:
         return os.path.join(self.root, *self.parts)
+
+    @property
+    def inside(self) -> bytes:
+        """What the paths of all that is in the directory begin with."""
+        return os.path.join(self.path, b"")
 
     @property
     def is_directory(self) -> bool:
@@ -193,7 +194,7 @@ def _where(origin: Origin | None) -> str | None:
     return str(origin) if origin else None
 
 
-def read_file(content: FileContent, chunk_size: int) -> Iterator[bytes]:
+def read_file(content: Found, chunk_size: int) -> Iterator[bytes]:
     """The bytes of the very file that `content` names. SourceError as soon as it is not any more what the walk saw."""
     try:
         with opened(content.path) as handle:
@@ -209,7 +210,7 @@ def read_file(content: FileContent, chunk_size: int) -> Iterator[bytes]:
         raise _unreadable(content, error) from error
 
 
-def read_into(view: memoryview, content: FileContent, offset: int) -> None:
+def read_into(view: memoryview, content: Found, offset: int) -> None:
     """Fill `view` with the bytes of the file from `offset` on, and make sure that it still is what the walk saw.
 
     Identity is what keeps the context closed: whatever was swapped for a link or another directory since, the inode that was
@@ -229,16 +230,16 @@ def read_into(view: memoryview, content: FileContent, offset: int) -> None:
         raise _unreadable(content, error) from error
 
 
-def check_unchanged(handle: int, content: FileContent) -> None:
+def check_unchanged(handle: int, content: Found) -> None:
     """SourceError unless the open file is the one in `content`, with the same size and mtime."""
-    facts = os.fstat(handle)
-    if facts.st_ino != content.inode or facts.st_dev != content.device:
+    facts = packed(os.fstat(handle))
+    if facts[IDENTITY] != content.facts[IDENTITY]:
         raise _changed(content, "another file has taken its place")
-    if facts.st_size != content.size or facts.st_mtime_ns != content.mtime_ns:
+    if facts[CONTENT] != content.facts[CONTENT]:
         raise _changed(content, "its content was written to")
 
 
-def _unreadable(content: FileContent, error: OSError) -> SourceError:
+def _unreadable(content: Found, error: OSError) -> SourceError:
     """The error for a file that the walk saw and that cannot be read now."""
     if error.errno in _REPLACED:
         gone = error.errno in (errno.ENOENT, errno.ENOTDIR)
@@ -246,7 +247,7 @@ def _unreadable(content: FileContent, error: OSError) -> SourceError:
     return SourceError(f"{printable(content.path)} cannot be read: {error.strerror}", hint=_way_out(error))
 
 
-def _changed(content: FileContent, reason: str) -> SourceError:
+def _changed(content: Found, reason: str) -> SourceError:
     return SourceError(
         f"{printable(content.path)} changed during the build: {reason}",
         hint="nothing may write to the sources while they are read; run the build again when they are at rest",

@@ -8,19 +8,20 @@ the time of a build. Where it was not compiled (docs/performance.md says when), 
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 from threading import Lock
 from types import ModuleType
-from typing import NamedTuple
 
 from ocibuild.layers.context import read_into
-from ocibuild.layers.entries import FileContent
+from ocibuild.layers.found import Found, found_at
 
-_INTERFACE = 1
+_INTERFACE = 2
 # File by file, threads that read at the same time take the interpreter's lock from one another, which costs a fifth more time on
 # two cores and more on more. So they read in turn; who waits longer than `_PATIENCE` seconds has a slow disk, and that serves
 # several faster.
 _TURN, _PATIENCE = Lock(), 0.05
+_ENCODING = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # what `os.fsencode` looks up for each name
 
 
 def _compiled_module() -> ModuleType | None:
@@ -35,38 +36,21 @@ def _compiled_module() -> ModuleType | None:
 _compiled = _compiled_module()
 
 
-# What lstat says of a path: mode, uid, gid, size, mtime and ctime in nanoseconds, inode, device, number of names. A plain tuple,
-# since an `os.stat_result` is twice as large, and slower to make and to read.
-LstatFacts = tuple[int, int, int, int, int, int, int, int, int]
+# `length` bytes of a file from `offset` on, to be read when the segment is, and the position in it where they go: position, file,
+# offset, length. A plain tuple, since there is one for each file of a layer.
+FilePart = tuple[int, Found, int, int]
 
 
-# Of times as they are hashed, which may lie before 1970, or beyond what 63 bits of nanoseconds hold.
-UNSIGNED = (1 << 64) - 1
+def look(directory: int, prefix: bytes) -> list[Found]:
+    """All that is in an open directory, in the order of the bytes of the names, `prefix` before each; no link is followed.
 
-
-class FilePart(NamedTuple):
-    """`length` bytes of a file from `offset` on, to be read when the segment is, and where in it they go."""
-
-    position: int
-    content: FileContent
-    offset: int
-    length: int
-
-
-def lstat_facts(facts: os.stat_result) -> LstatFacts:
-    """The same facts as a plain tuple."""
-    return (
-        facts.st_mode, facts.st_uid, facts.st_gid, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns,
-        facts.st_ino, facts.st_dev, facts.st_nlink,
-    )  # fmt: skip
-
-
-def look(directory: int, names: tuple[bytes, ...]) -> list[LstatFacts]:
-    """The facts of each of `names` in an open directory; no link is followed. OSError where one cannot be told."""
+    OSError where something cannot be told.
+    """
     if _compiled is not None:
-        found: list[LstatFacts] = _compiled.look(directory, names)
+        found: list[Found] = _compiled.look(directory, prefix, Found)
         return found
-    return [lstat_facts(os.lstat(name, dir_fd=directory)) for name in names]
+    names = sorted(name.encode(*_ENCODING) for name in os.listdir(directory))
+    return [found_at(prefix + name, os.lstat(name, dir_fd=directory)) for name in names]
 
 
 def load(size: int, blocks: tuple[tuple[int, bytes], ...], files: tuple[FilePart, ...]) -> bytearray:

@@ -7,30 +7,20 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from ocibuild.errors import SourceError, quoted
+from ocibuild.layers.found import Found
 from ocibuild.oci.tar_format import HARDLINK, WHITEOUT_PREFIX, Xattrs, printable
 from ocibuild.plan import Origin
-
-
-class FileContent(NamedTuple):
-    """A file on disk as the walk saw it. Whoever reads it later makes sure that it is still that very file, unchanged."""
-
-    path: bytes
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
 
 
 class ArchiveContent(NamedTuple):
     """The bytes of member number `ordinal` (from 0) of an archive. Each item of a layer reads its archive for itself."""
 
-    archive: FileContent
+    archive: Found
     item: int
     ordinal: int
 
 
-Content = FileContent | ArchiveContent | bytes
+Content = Found | ArchiveContent | bytes
 
 
 class Rank(IntEnum):

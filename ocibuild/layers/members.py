@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from ocibuild.layers.arrange import arrange, inode, parent_entry
 from ocibuild.layers.entries import Entry, image_path, total_size
+from ocibuild.layers.found import IDENTITY, Found
 from ocibuild.layers.sources import directory_entry, layer_entries
 from ocibuild.layers.survey import Looked, Survey
-from ocibuild.layers.walk import Found
 from ocibuild.oci.tar_format import DIRECTORY, WHITEOUT_PREFIX
 from ocibuild.plan import Copy, FilesLayer
 
@@ -74,11 +74,11 @@ def _tree_members(layer: FilesLayer, item: Copy, tree: Looked, known: Mapping[by
 
 def _content_size(found: Iterable[Found]) -> int:
     """The bytes of all files; those of a file with several names count once, as they are written once."""
-    size, linked = 0, dict[tuple[int, int], int]()
-    for each in found:
-        if stat.S_ISREG(each.mode):
-            if each.names == 1:
-                size += each.size
+    size, linked = 0, dict[bytes, int]()
+    for _, facts, mode, file_size, names, _, _, _ in found:
+        if stat.S_ISREG(mode):
+            if names == 1:
+                size += file_size
             else:
-                linked[each.device, each.inode] = each.size
+                linked[facts[IDENTITY]] = file_size
     return size + sum(linked.values())

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from ocibuild.errors import SourceError
 from ocibuild.layers.archive_source import read_members
-from ocibuild.layers.disk import UNSIGNED, FilePart, load
-from ocibuild.layers.entries import ArchiveContent, Content, Entry, FileContent
+from ocibuild.layers.disk import FilePart, load
+from ocibuild.layers.entries import ArchiveContent, Content, Entry
+from ocibuild.layers.found import Found
 from ocibuild.layers.tar import END_OF_ARCHIVE, header
 from ocibuild.oci.digest import fast_hash
 from ocibuild.oci.tar_format import padding, printable
@@ -34,14 +35,12 @@ class Segment(NamedTuple):
 
     def made_of(self) -> tuple[bytes, int]:
         """A hash of all that decides the bytes of the stretch, told without reading a file, and the newest time of its files."""
-        numbers, newest = [self.size, len(self.files), len(self.blocks)], 0
-        for position, (_, device, inode, size, modified, changed), offset, length in self.files:
-            numbers += (position, offset, length, device, inode, size, modified & UNSIGNED, changed & UNSIGNED)
-            if changed > newest or modified > newest:
-                newest = max(modified, changed)
-        positions, blocks = zip(*self.blocks, strict=True) if self.blocks else ((), ())
-        numbers += (*positions, *map(len, blocks))
-        return fast_hash(struct.pack(f"{len(numbers)}Q", *numbers) + b"".join(blocks)), newest
+        at, blocks = zip(*self.blocks, strict=True) if self.blocks else ((), ())
+        positions, contents, offsets, lengths = zip(*self.files, strict=True) if self.files else ((), (), (), ())
+        numbers = (self.size, len(at), len(positions), *at, *map(len, blocks), *positions, *offsets, *lengths)
+        facts = (content.facts for content in contents)
+        newest_ns = max((content.newest_ns for content in contents), default=0)
+        return fast_hash(struct.pack(f"{len(numbers)}Q", *numbers) + b"".join((*facts, *blocks))), newest_ns
 
     def load(self) -> bytearray:
         """The bytes of the stretch. SourceError if a file is not any more what the walk saw."""
@@ -54,7 +53,7 @@ def segments(members: Iterable[Entry]) -> Iterator[Segment]:
     archives = _ArchiveContents()
     for member in members:
         block, size = header(member), member.size
-        if isinstance(member.content, FileContent) and size < SEGMENT_SIZE:  # nearly all of most layers
+        if isinstance(member.content, Found) and size < SEGMENT_SIZE:  # nearly all of most layers
             cutter.add_small(block, member.content, size)
         else:
             cutter.add(block)
@@ -84,12 +83,12 @@ class _Cutter:
         self.size += len(block)
         self.position_in_file = 0
 
-    def add_small(self, block: bytes, content: FileContent, size: int) -> None:
+    def add_small(self, block: bytes, content: Found, size: int) -> None:
         """Append a file that is smaller than a segment, as a whole."""
         start = self.size + len(block)
         self._blocks.append((self.size, block))
         if size:
-            self._files.append(FilePart(start, content, 0, size))
+            self._files.append((start, content, 0, size))
         self.size = start + size + padding(size)
 
     def add_piece(self, piece: bytes | FilePart) -> None:
@@ -98,8 +97,8 @@ class _Cutter:
             self._blocks.append((self.size, piece))
             length = len(piece)
         else:
-            self._files.append(piece._replace(position=self.size))
-            length = piece.length
+            _, content, offset, length = piece
+            self._files.append((self.size, content, offset, length))
         self.size += length
         self.position_in_file += length
 
@@ -122,9 +121,9 @@ def _pieces(content: Content, size: int, archives: _ArchiveContents) -> Iterator
     """The content of a file in pieces that end where a segment may."""
     if not size:
         return
-    if isinstance(content, FileContent):
+    if isinstance(content, Found):
         for offset in range(0, size, SEGMENT_SIZE):
-            yield FilePart(0, content, offset, min(SEGMENT_SIZE, size - offset))
+            yield 0, content, offset, min(SEGMENT_SIZE, size - offset)
     elif isinstance(content, bytes):
         for offset in range(0, size, SEGMENT_SIZE):
             yield content[offset : offset + SEGMENT_SIZE]

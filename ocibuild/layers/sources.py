@@ -9,9 +9,9 @@ from ocibuild.errors import SourceError, quoted
 from ocibuild.layers.archive_source import extract_entries
 from ocibuild.layers.attributes import Facts, Resolver, resolver
 from ocibuild.layers.context import components
-from ocibuild.layers.entries import Entry, FileContent, Rank, encoded, image_path, is_whiteout_name
+from ocibuild.layers.entries import Entry, Rank, encoded, image_path, is_whiteout_name
+from ocibuild.layers.found import ACCESS, ACCESS_AND_MTIME, IDENTITY, Found, unpacked
 from ocibuild.layers.survey import Looked, Survey
-from ocibuild.layers.walk import Found
 from ocibuild.oci.tar_format import (
     DIRECTORY,
     FILE,
@@ -51,7 +51,7 @@ def _item_entries(item: Item, survey: Survey, layer: FilesLayer, number: int) ->
     match item, survey:
         case Copy(), Looked():
             return _copy(item, survey, layer)
-        case Extract(), FileContent():
+        case Extract(), Found():
             return extract_entries(item, survey, layer, number)
         case Text(), _:
             return _text(item, layer)
@@ -115,17 +115,17 @@ def _replace(item: Replace, layer: FilesLayer) -> Iterator[Entry]:
 def _copy(item: Copy, looked: Looked, layer: FilesLayer) -> Iterator[Entry]:
     source, found = looked
     copied = _Copied(item, layer)
-    path, on_disk = image_path(item.to, item.origin), source.path
+    path = image_path(item.to, item.origin)
     if not source.is_directory:
         if item.to.endswith("/"):
             path = _joined(path, components(item.source)[-1])
-        yield copied.entry(path, on_disk, found[0])
+        yield copied.entry(path, found[0])
         return
     if path:
-        yield copied.entry(path, on_disk, found[0])
-    above, above_on_disk = _joined(path, b""), on_disk + b"/"
+        yield copied.entry(path, found[0])
+    above, start = _joined(path, b""), len(source.inside)
     for each in found[1:]:
-        yield copied.entry(above + each.path, above_on_disk + each.path, each)
+        yield copied.entry(above + each.path[start:], each)
 
 
 class _Copied:
@@ -137,24 +137,22 @@ class _Copied:
     def __init__(self, item: Copy, layer: FilesLayer) -> None:
         self._item = item
         self._have = resolver(layer, item.attributes)
-        self._keeps_mtime = item.attributes.mtime is KEEP
-        self._settled: dict[tuple[int, int, int, int, Xattrs], tuple[int, int, int, int, Xattrs]] = {}
+        self._deciding = ACCESS_AND_MTIME if item.attributes.mtime is KEEP else ACCESS
+        self._settled: dict[object, tuple[int, int, int, int, Xattrs]] = {}
 
-    def entry(self, path: bytes, on_disk: bytes, found: Found) -> Entry:
+    def entry(self, path: bytes, found: Found) -> Entry:
         """The entry of a file, directory or link of the context."""
-        _, mode, uid, gid, size, mtime_ns, ctime_ns, inode, device, names, link, xattrs = found
+        on_disk, facts, mode, size, names, _, link, xattrs = found
         if WHITEOUT_PREFIX in path:
             self._check_name(path, on_disk)
-        said = (mode, uid, gid, mtime_ns // 1_000_000_000 if self._keeps_mtime else 0, xattrs)
-        settled = self._settled.get(said) or self._settle(Facts(*said))
-        file_mode, uid, gid, mtime, xattrs = settled
+        key = facts[self._deciding], xattrs
+        file_mode, uid, gid, mtime, xattrs = self._settled.get(key) or self._settle(key, _said(found))
         origin = self._item.origin
         if stat.S_ISREG(mode):
-            content = FileContent(on_disk, device, inode, size, mtime_ns, ctime_ns)
-            links = (device, inode) if names > 1 else None
-            return Entry(path, FILE, file_mode, uid, gid, mtime, size, b"", content, xattrs, links, origin=origin)
+            links = facts[IDENTITY] if names > 1 else None
+            return Entry(path, FILE, file_mode, uid, gid, mtime, size, b"", found, xattrs, links, origin=origin)
         if stat.S_ISDIR(mode):
-            dir_mode = self._have.dir_mode(Facts(*said), path)
+            dir_mode = self._have.dir_mode(_said(found), path)
             return Entry(path, DIRECTORY, dir_mode, uid, gid, mtime, xattrs=xattrs, origin=origin)
         if stat.S_ISLNK(mode):
             return Entry(path, SYMLINK, 0o777, uid, gid, mtime, link=link, origin=origin)
@@ -164,10 +162,10 @@ class _Copied:
             hint="`exclude` it; programs make their sockets, FIFOs and devices when they start",
         )
 
-    def _settle(self, said: Facts) -> tuple[int, int, int, int, Xattrs]:
+    def _settle(self, key: object, said: Facts) -> tuple[int, int, int, int, Xattrs]:
         have, item = self._have, self._item
         mode = item.mode if item.mode is not None else have.file_mode(said)
-        self._settled[said] = settled = (mode, *have.owner(said), have.mtime(said), have.xattrs(said))
+        self._settled[key] = settled = (mode, *have.owner(said), have.mtime(said), have.xattrs(said))
         return settled
 
     def _check_name(self, path: bytes, on_disk: bytes) -> None:
@@ -177,6 +175,11 @@ class _Copied:
                 where=_where(self._item),
                 hint="rename it or `exclude` it; to remove something of a lower layer, use `remove`",
             )
+
+
+def _said(found: Found) -> Facts:
+    facts = unpacked(found.facts)
+    return Facts(facts.mode, facts.uid, facts.gid, facts.mtime, found.xattrs)
 
 
 def _entry(

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from ocibuild.errors import SourceError
 from ocibuild.layers.archive_source import find_archive
 from ocibuild.layers.context import Source, find
-from ocibuild.layers.disk import UNSIGNED
-from ocibuild.layers.entries import FileContent
+from ocibuild.layers.found import Found
 from ocibuild.layers.patterns import selection
 from ocibuild.layers.tar import WRITER
-from ocibuild.layers.walk import Found, look_at, walk
+from ocibuild.layers.walk import look_at, walk
 from ocibuild.plan import KEEP, Copy, Extract, FilesLayer, Item
 
+_PATH, _FACTS, _NEWEST, _LINK = map(attrgetter, ("path", "facts", "newest_ns", "link"))
 _RACY = 2_000_000_000  # nanoseconds; FAT has the coarsest clock that is in use
-_NUMBERS = struct.Struct("<3I6Q").pack  # takes half the time of decimal digits
 
 
 class Looked(NamedTuple):
@@ -33,7 +33,7 @@ class Looked(NamedTuple):
     found: list[Found]
 
 
-Survey = Looked | FileContent | None
+Survey = Looked | Found | None
 
 
 class Fingerprint(NamedTuple):
@@ -94,12 +94,12 @@ def _check_fits(item: Copy, source: Source) -> None:
 def fingerprint(layer: FilesLayer, surveys: Iterable[Survey], began_ns: int) -> Fingerprint:
     """The fingerprint of a layer whose survey began at `began_ns` (of the clock that files have)."""
     hasher = hashlib.sha256(layer_identity(layer))
-    newest = 0
-    for survey in surveys:
-        facts, time_ns = _facts(survey)
-        hasher.update(facts)
-        newest = max(newest, time_ns)
-    return Fingerprint(hasher.hexdigest(), is_settled(newest, began_ns))
+    newest_ns = 0
+    for found in map(_found, surveys):
+        for facts in _facts(found):
+            hasher.update(facts)
+        newest_ns = max(newest_ns, max(map(_NEWEST, found), default=0))
+    return Fingerprint(hasher.hexdigest(), is_settled(newest_ns, began_ns))
 
 
 def is_settled(newest_ns: int, began_ns: int) -> bool:
@@ -112,24 +112,23 @@ def layer_identity(layer: FilesLayer) -> bytes:
     return repr((layer, WRITER, layer.compressor.fingerprint)).encode("utf-8", "surrogateescape")
 
 
-def _facts(survey: Survey) -> tuple[bytes, int]:
-    """What a survey found, as bytes, and the newest time in it."""
-    if isinstance(survey, FileContent):
-        return repr(survey).encode(), max(survey.mtime_ns, survey.ctime_ns)
-    if isinstance(survey, Looked):
-        return _tree_facts(survey)
-    return b"", 0
+def _found(survey: Survey) -> Sequence[Found]:
+    match survey:
+        case Looked():
+            return survey.found
+        case Found():
+            return (survey,)
+    return ()
 
 
-def _tree_facts(looked: Looked) -> tuple[bytes, int]:
-    """The same of a tree. Of an unchanged one this and the walk are all that a build does, so it is one tight loop."""
-    lines, newest = [looked.source.path], 0
-    for path, mode, uid, gid, size, modified, changed, inode, device, names, link, xattrs in looked.found:
-        numbers = _NUMBERS(mode, uid, gid, size, inode, device, names, modified & UNSIGNED, changed & UNSIGNED)
-        lines.append(b"%b\0%b%b" % (path, numbers, repr(xattrs).encode() if xattrs else link))
-        if changed > newest or modified > newest:
-            newest = max(modified, changed)
-    return b"\0".join(lines), newest
+def _facts(found: Sequence[Found]) -> Iterator[bytes]:
+    """All facts of what was found, as bytes. Of an unchanged tree this and the walk are all that a build does: column by column, it
+    takes a third of the time."""
+    yield struct.pack("Q", len(found))
+    yield b"\0".join(map(_PATH, found))
+    yield b"".join(map(_FACTS, found))  # each of the same size
+    yield b"\0".join(map(_LINK, found))
+    yield repr([(each.path, each.xattrs) for each in found if each.xattrs]).encode()
 
 
 def _where(item: Item) -> str | None:

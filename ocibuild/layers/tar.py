@@ -99,9 +99,10 @@ def _is_utf8(value: bytes) -> bool:
 
 def _ustar(name: tuple[bytes, bytes], size: int, frame: _Frame) -> bytes:
     prefix, base = name
+    front, back, rest, total, _ = frame
     digits = b"%011o\0" % size
-    total = frame.total + sum_of_bytes(b"%b%b%b" % (prefix, base, digits))
-    return _HEADER.pack(base, frame.front, digits, frame.back, b"%06o\0 " % total, frame.rest, prefix)
+    checksum = b"%06o\0 " % (total + sum_of_bytes(prefix + base + digits))
+    return _HEADER.pack(base, front, digits, back, checksum, rest, prefix)
 
 
 @lru_cache(4096)

@@ -8,49 +8,28 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
-from collections.abc import Iterable
 from operator import attrgetter
-from typing import NamedTuple
 
 from ocibuild.errors import SourceError
 from ocibuild.layers.attributes import read_xattrs
 from ocibuild.layers.context import Source, open_directory, opened
-from ocibuild.layers.disk import LstatFacts, look, lstat_facts
+from ocibuild.layers.disk import look
+from ocibuild.layers.found import Found, found_at
 from ocibuild.layers.patterns import Selection, Standing
-from ocibuild.oci.tar_format import Xattrs, printable
+from ocibuild.oci.tar_format import printable
 from ocibuild.plan import Origin
 
 # Our own working directory would otherwise become part of every image that copies `.`, and grow with each build.
 _OWN_DIRECTORY = b".ocibuild"
 _DEPTH_LIMIT = 200  # two open handles a level, and two frames
 _PATH = attrgetter("path")
-_ENCODING = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # what `os.fsencode` looks up for each name
-
-
-class Found(NamedTuple):
-    """One path of a tree, relative to it (`b""` is the tree itself), with its lstat facts as in `LstatFacts`; `link` is where a
-    symbolic link leads."""
-
-    path: bytes
-    mode: int
-    uid: int
-    gid: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-    device: int
-    names: int
-    link: bytes = b""
-    xattrs: Xattrs = ()
 
 
 def look_at(source: Source, origin: Origin | None, *, keeps_xattrs: bool) -> Found:
     """A source that is no directory. SourceError if it cannot be read."""
     with source.opened() as handle:
         looking = _Walk(source, Selection(), origin, keeps_xattrs=keeps_xattrs)
-        return looking.look(b"", handle, source.parts[-1], lstat_facts(source.facts))
+        return looking.look(found_at(source.path, source.facts), handle, source.parts[-1])
 
 
 def walk(source: Source, selection: Selection, origin: Origin | None, *, keeps_xattrs: bool) -> list[Found]:
@@ -61,8 +40,8 @@ def walk(source: Source, selection: Selection, origin: Origin | None, *, keeps_x
     """
     walking = _Walk(source, selection, origin, keeps_xattrs=keeps_xattrs)
     with source.opened() as handle:
-        walking.found.append(walking.look_at_directory(b"", handle, lstat_facts(source.facts)))
-        walking.walk(handle, b"", selection.start)
+        walking.found.append(walking.look_at_directory(found_at(source.path, source.facts), handle))
+        walking.walk(handle, source.inside, selection.start)
     walking.found.sort(key=_PATH)  # as trees are walked, `a/b` comes before `a-`
     return walking.found
 
@@ -72,66 +51,64 @@ class _Walk:
 
     def __init__(self, source: Source, selection: Selection, origin: Origin | None, *, keeps_xattrs: bool) -> None:
         self.found: list[Found] = []
-        self._source, self._selection, self._origin = source, selection, origin
+        self._selection, self._origin = selection, origin
+        self._start = len(source.inside)  # of paths relative to the tree
+        self._own_directory = None if source.parts else source.inside + _OWN_DIRECTORY
         self._keeps_xattrs = keeps_xattrs
         self._takes_files_unseen = selection.takes_everything and not keeps_xattrs
 
     def walk(self, handle: int, prefix: bytes, standing: Standing) -> None:
         """All below one directory, whose paths begin with `prefix`."""
-        for name, facts in self._listing(handle, prefix):
-            path = prefix + name
-            mode = facts[0]
-            if self._takes_files_unseen and stat.S_ISREG(mode):
-                self.found.append(Found(path, *facts))  # most paths of most trees: this halves what they cost
+        for found in self._listing(handle, prefix):
+            if self._takes_files_unseen and stat.S_ISREG(found.mode):  # most paths of most trees
+                self.found.append(found)
                 continue
-            is_directory = stat.S_ISDIR(mode)
-            now = self._selection.standing(path, standing, is_directory=is_directory)
+            name, is_directory = found.path[len(prefix) :], stat.S_ISDIR(found.mode)
+            now = self._selection.standing(found.path[self._start :], standing, is_directory=is_directory)
             if is_directory:
-                if not now.excluded and (path != _OWN_DIRECTORY or self._source.parts):
-                    self._descend(handle, name, path, facts, now)
+                if not now.excluded and found.path != self._own_directory:
+                    self._descend(handle, name, found, now)
             elif now.is_taken:
-                self.found.append(self.look(path, handle, name, facts))
+                self.found.append(self.look(found, handle, name))
 
-    def _descend(self, handle: int, name: bytes, path: bytes, facts: LstatFacts, standing: Standing) -> None:
+    def _descend(self, handle: int, name: bytes, found: Found, standing: Standing) -> None:
         before = len(self.found)
-        child = self._open(handle, name, path)
+        child = self._open(handle, name, found.path)
         try:
-            self.found.append(self.look_at_directory(path, child, facts))
-            self.walk(child, path + b"/", standing)
+            self.found.append(self.look_at_directory(found, child))
+            self.walk(child, found.path + b"/", standing)
         finally:
             os.close(child)
         if len(self.found) == before + 1 and not standing.included:
             del self.found[before:]
 
-    def look(self, path: bytes, handle: int, name: bytes, facts: LstatFacts) -> Found:
-        """What is to be known of `name`, no directory, in the directory `handle`."""
-        kind = stat.S_IFMT(facts[0])
+    def look(self, found: Found, handle: int, name: bytes) -> Found:
+        """All that is to be known of what was found as `name`, no directory, in the directory `handle`."""
+        kind = stat.S_IFMT(found.mode)
         try:
             if kind == stat.S_IFLNK:
-                return Found(path, *facts, link=os.readlink(name, dir_fd=handle))
+                return found._replace(link=os.readlink(name, dir_fd=handle))
             if kind == stat.S_IFREG and self._keeps_xattrs:
                 with opened(name, handle) as file:
-                    return Found(path, *facts, xattrs=read_xattrs(file, self._shown(path)))
+                    return found._replace(xattrs=read_xattrs(file, printable(found.path)))
         except OSError as error:
-            raise self._unreadable(path, error) from error
-        return Found(path, *facts)
+            raise self._unreadable(found.path, error) from error
+        return found
 
-    def look_at_directory(self, path: bytes, handle: int, facts: LstatFacts) -> Found:
+    def look_at_directory(self, found: Found, handle: int) -> Found:
         """The same of the open directory `handle`."""
-        return Found(path, *facts, xattrs=read_xattrs(handle, self._shown(path)) if self._keeps_xattrs else ())
+        return found._replace(xattrs=read_xattrs(handle, printable(found.path))) if self._keeps_xattrs else found
 
-    def _listing(self, handle: int, prefix: bytes) -> Iterable[tuple[bytes, LstatFacts]]:
+    def _listing(self, handle: int, prefix: bytes) -> list[Found]:
         try:
-            # `os.scandir` would be slower by a tenth: of what it gives beside names, nothing is of use here.
-            names = tuple(sorted([name.encode(*_ENCODING) for name in os.listdir(handle)]))
-            return zip(names, look(handle, names), strict=True)
+            return look(handle, prefix)
         except OSError as error:
-            raise self._unreadable(prefix, error) from error
+            raise self._unreadable(prefix[:-1] or prefix, error) from error
 
     def _open(self, handle: int, name: bytes, path: bytes) -> int:
-        if path.count(b"/") >= _DEPTH_LIMIT:
+        if path.count(b"/", self._start) >= _DEPTH_LIMIT:
             raise SourceError(
-                f"{self._shown(path)} is more than {_DEPTH_LIMIT} directories deep",
+                f"{printable(path)} is more than {_DEPTH_LIMIT} directories deep",
                 where=self._where,
                 hint="`exclude` it",
             )
@@ -142,7 +119,7 @@ class _Walk:
 
     def _unreadable(self, path: bytes, error: OSError) -> SourceError:
         return SourceError(
-            f"{self._shown(path)} cannot be read: {error.strerror}",
+            f"{printable(path)} cannot be read: {error.strerror}",
             where=self._where,
             hint="`exclude` it, or let this user read it; if it was removed or replaced in mid-build, build again",
         )
@@ -150,6 +127,3 @@ class _Walk:
     @property
     def _where(self) -> str | None:
         return str(self._origin) if self._origin else None
-
-    def _shown(self, path: bytes) -> str:
-        return printable(os.path.join(self._source.path, path).rstrip(b"/"))

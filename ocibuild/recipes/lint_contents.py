@@ -9,7 +9,8 @@ from dataclasses import replace
 from ocibuild.checks.spec_subject import LayerContent, PlacedFile, PlatformContent
 from ocibuild.errors import SourceError
 from ocibuild.layers.context import opened
-from ocibuild.layers.entries import Entry, FileContent, shown
+from ocibuild.layers.entries import Entry, shown
+from ocibuild.layers.found import Found
 from ocibuild.layers.sources import layer_entries
 from ocibuild.layers.survey import survey_layer
 from ocibuild.oci.tar_format import FILE, HARDLINK, SYMLINK
@@ -65,11 +66,7 @@ class Looker:
     def _head(self, entry: Entry) -> bytes:
         if isinstance(entry.content, bytes):
             return entry.content[:HEAD]
-        if (
-            not isinstance(entry.content, FileContent)
-            or not 0 < entry.size <= _LARGEST_READ
-            or self._reads >= _MOST_READ
-        ):
+        if not isinstance(entry.content, Found) or not 0 < entry.size <= _LARGEST_READ or self._reads >= _MOST_READ:
             return b""
         self._reads += 1
         try:

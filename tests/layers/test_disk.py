@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from ocibuild.errors import SourceError
 from ocibuild.layers import disk
-from ocibuild.layers.context import file_content
-from ocibuild.layers.disk import FilePart, load, look, lstat_facts
+from ocibuild.layers.disk import FilePart, load, look
+from ocibuild.layers.found import Found, found_at, unpacked
 
 either_way = pytest.mark.usefixtures("either_way")
 TIMES = [0, -1, -(10**18), 1_700_000_000_123_456_789, 2**33 * 10**9 + 7]
@@ -30,11 +30,10 @@ def compiled() -> ModuleType:
     return disk._compiled
 
 
-def listed(directory: Path) -> dict[bytes, disk.LstatFacts]:
-    names = tuple(os.fsencode(name) for name in sorted(os.listdir(directory)))
+def listed(directory: Path) -> list[Found]:
     handle = os.open(directory, os.O_RDONLY)
     try:
-        return dict(zip(names, look(handle, names), strict=True))
+        return look(handle, os.fsencode(directory) + b"/")
     finally:
         os.close(handle)
 
@@ -54,8 +53,42 @@ def test_facts_are_those_of_lstat(tmp_path: Path) -> None:
         (tmp_path / f"time {number}").touch()
         os.utime(tmp_path / f"time {number}", ns=(time, time))
     found = listed(tmp_path)
-    assert len(found) == 7 + len(TIMES)
-    assert found == {name: lstat_facts(os.lstat(os.fsencode(tmp_path) + b"/" + name)) for name in found}
+    paths = sorted(os.fsencode(tmp_path) + b"/" + os.fsencode(name) for name in os.listdir(tmp_path))
+    assert len(paths) == 7 + len(TIMES)
+    assert found == [found_at(path, os.lstat(path)) for path in paths]
+    for each in found:
+        facts, lstat = unpacked(each.facts), os.lstat(each.path)
+        assert (
+            (facts.device, facts.inode, facts.size) == (lstat.st_dev, lstat.st_ino, each.size) == lstat_identity(lstat)
+        )
+        assert (facts.mode, facts.uid, facts.gid, facts.names) == (each.mode, lstat.st_uid, lstat.st_gid, each.names)
+        times = facts.mtime * 10**9 + facts.mtime_rest, facts.ctime * 10**9 + facts.ctime_rest
+        assert times == (lstat.st_mtime_ns, lstat.st_ctime_ns)
+        assert each.newest_ns == max(times)
+
+
+def lstat_identity(lstat: os.stat_result) -> tuple[int, int, int]:
+    return lstat.st_dev, lstat.st_ino, lstat.st_size
+
+
+@either_way
+def test_a_listing_is_in_the_order_of_the_bytes_of_names(tmp_path: Path) -> None:
+    names = [b"B", b"a", b"a-", b"a.b", b"\xc3\xa4", b"\xff", b"\x01", b"a\n", b".hidden", b"..."]
+    for name in names:
+        os.mkdir(os.fsencode(tmp_path) + b"/" + name)
+    (tmp_path / "a" / "inner").touch()
+    handle = os.open(tmp_path, os.O_RDONLY)
+    assert [each.path for each in look(handle, b"before ")] == [b"before " + name for name in sorted(names)]
+    assert [each.path for each in look(handle, b"")] == sorted(names)  # and once more, from the same handle
+    os.close(handle)
+
+
+@either_way
+def test_what_was_listed_can_be_compared_and_be_a_key(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    first, again = listed(tmp_path), listed(tmp_path)
+    assert {first[0]: 1}[again[0]] == 1
+    assert type(first[0]) is Found
 
 
 @either_way
@@ -63,23 +96,22 @@ def test_facts_are_those_of_lstat(tmp_path: Path) -> None:
 def test_any_number_of_names(tmp_path: Path, count: int) -> None:
     for number in range(count):
         (tmp_path / f"{number:03}").write_bytes(bytes(number))
-    assert [facts[3] for facts in listed(tmp_path).values()] == list(range(count))
+    assert [each.size for each in listed(tmp_path)] == list(range(count))
 
 
 @either_way
-@pytest.mark.parametrize("before", [0, 300])
-def test_a_name_that_is_gone_is_told_by_its_error(tmp_path: Path, before: int) -> None:
-    names = tuple(b"%d" % number for number in range(before))
-    for name in names:
-        (tmp_path / os.fsdecode(name)).touch()
-    handle = os.open(tmp_path, os.O_RDONLY)
-    with pytest.raises(FileNotFoundError, match="No such file"):
-        look(handle, (*names, b"gone"))
+def test_a_directory_that_cannot_be_listed_is_told_by_its_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    handle = os.open(tmp_path / "file", os.O_RDONLY)
+    with pytest.raises(NotADirectoryError, match="Not a directory"):
+        look(handle, b"")
     os.close(handle)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        look(handle, b"")
 
 
 def part(path: Path, position: int, offset: int, length: int) -> FilePart:
-    return FilePart(position, file_content(os.fsencode(path), os.lstat(path)), offset, length)
+    return position, found_at(os.fsencode(path), os.lstat(path)), offset, length
 
 
 def loaded(size: int, blocks: list[tuple[int, bytes]], files: list[FilePart]) -> bytes:
@@ -135,8 +167,8 @@ def test_the_file_that_changed_is_named(tmp_path: Path, bad: int) -> None:
 
 def test_a_module_that_was_compiled_from_another_source_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, used in [
-        (SimpleNamespace(INTERFACE=1), True),
-        (SimpleNamespace(INTERFACE=0), False),
+        (SimpleNamespace(INTERFACE=2), True),
+        (SimpleNamespace(INTERFACE=1), False),
         (SimpleNamespace(), False),
     ]:
         monkeypatch.setattr(disk, "import_module", lambda name, module=module: module)
@@ -181,9 +213,11 @@ def test_pieces_that_lie_upon_one_another_are_refused(tmp_path: Path, compiled: 
 
 def test_arguments_of_another_kind_are_refused(tmp_path: Path, compiled: ModuleType) -> None:
     (tmp_path / "a").touch()
-    content = file_content(os.fsencode(tmp_path / "a"), os.lstat(tmp_path / "a"))
+    content = found_at(os.fsencode(tmp_path / "a"), os.lstat(tmp_path / "a"))
     files: list[object] = [
-        7, (0, content, 0), (0, content[:-1], 0, 1), (0, (b"a\0b", *content[1:]), 0, 1), (None, content, 0, 1), (0, list(content), 0, 1), [0, content, 0, 1],
+        7, (0, content, 0), (0, content[:1], 0, 1), (0, (b"a\0b", *content[1:]), 0, 1), (None, content, 0, 1), (0, list(content), 0, 1),
+        [0, content, 0, 1], (0, ("a", content.facts), 0, 1), (0, (content.path, "a"), 0, 1), (0, (content.path, content.facts[1:]), 0, 1),
+        (0, (content.path, bytearray(content.facts)), 0, 1), (0, (), 0, 1),
     ]  # fmt: skip
     for file in files:
         with pytest.raises((TypeError, ValueError)):
@@ -197,6 +231,7 @@ def test_arguments_of_another_kind_are_refused(tmp_path: Path, compiled: ModuleT
             compiled.load(*arguments)
     with pytest.raises(ValueError, match="below zero"):
         compiled.load(-1, (), ())
-    for directory, names in [("x", ()), (0, [b"a"]), (0, ("a",))]:
+    looks: list[tuple[object, ...]] = [("x", b"", Found), (0, "x", Found), (0, b"", ()), (0, b"", dict), (0, b"")]
+    for asked in looks:
         with pytest.raises(TypeError):
-            compiled.look(directory, names)
+            compiled.look(*asked)

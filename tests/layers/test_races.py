@@ -21,6 +21,7 @@ from ocibuild.layers.archive_layer import keep_archive
 from ocibuild.layers.archive_source import find_archive
 from ocibuild.layers.arrange import arrange
 from ocibuild.layers.context import find
+from ocibuild.layers.found import unpacked
 from ocibuild.layers.patterns import Selection, Standing
 from ocibuild.layers.segments import segments
 from ocibuild.layers.sources import layer_entries
@@ -187,7 +188,7 @@ def test_a_directory_swapped_in_mid_walk_never_leads_out(context: Path, swapped:
     else:
         found = walk(source, Meddling(swap), None, keeps_xattrs=keeps_xattrs)
         inodes = {path.stat().st_ino for path in (context / "aside").rglob("*")}
-        assert {each.inode for each in found[1:]} == inodes
+        assert {unpacked(each.facts).inode for each in found[1:]} == inodes
 
 
 def test_a_directory_that_is_removed_in_mid_walk(context: Path) -> None:

@@ -135,7 +135,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     names: set[str] = set()
 
     def noted(size: int, blocks: tuple[tuple[int, bytes], ...], files: tuple[FilePart, ...]) -> bytearray:
-        names.update(os.fsdecode(os.path.basename(part.content.path)) for part in files)
+        names.update(os.fsdecode(os.path.basename(file.path)) for _, file, _, _ in files)
         return load(size, blocks, files)
 
     monkeypatch.setattr("ocibuild.layers.segments.load", noted)
