@@ -12,29 +12,29 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ocibuild.layers.hashes import HASHES_SIZE
 from ocibuild.layers.survey import layer_identity
 from ocibuild.oci.blobs import BuildCache
 from ocibuild.oci.descriptor import Descriptor, descriptor_from_json
 from ocibuild.oci.digest import Digest, parse_digest
 from ocibuild.oci.fields import text_in
-from ocibuild.oci.resumable import STATE_SIZE
 from ocibuild.plan import FilesLayer
 
-_FORMAT = 3
-_ROW = struct.Struct(f">QII32s32s{STATE_SIZE}s")  # the fields of a Stretch
-_UNKNOWN, _NO_STATE = bytes(32), bytes(STATE_SIZE)
+_FORMAT = 4
+_ROW = struct.Struct(f">QII32s32s{HASHES_SIZE}s")  # the fields of a Stretch
+_UNKNOWN, _NO_HASHES = bytes(32), bytes(HASHES_SIZE)
 
 
 class Stretch(NamedTuple):
     """A segment in its blob: where it lies, its checksum, the hash of what it unpacks to (`key`), a hash of what it was made of
-    (empty if its files were too young to be believed), and the state of the layer's hash behind it (empty if there is none)."""
+    (empty if its files were too young to be believed), and the state of the layer's hashes behind it (empty if there is none)."""
 
     offset: int
     length: int
     checksum: int
     key: bytes
     made_of: bytes = b""
-    state: bytes = b""
+    hashes: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def encode_record(record: LayerRecord) -> bytes:
         "size": record.descriptor.size,
         "diffId": str(record.diff_id),
     }
-    rows = b"".join(_ROW.pack(*row[:-2], row.made_of or _UNKNOWN, row.state or _NO_STATE) for row in record.stretches)
+    rows = b"".join(_ROW.pack(*row[:-2], row.made_of or _UNKNOWN, row.hashes or _NO_HASHES) for row in record.stretches)
     return json.dumps(head).encode() + b"\n" + rows
 
 
@@ -90,7 +90,7 @@ def decode_record(raw: bytes | None) -> LayerRecord | None:
 def _known(row: Stretch) -> Stretch:
     """A row as it was before it was filled up with zeros."""
     made_of = row.made_of if row.made_of != _UNKNOWN else b""
-    return row._replace(made_of=made_of, state=row.state if row.state != _NO_STATE else b"")
+    return row._replace(made_of=made_of, hashes=row.hashes if row.hashes != _NO_HASHES else b"")
 
 
 def record_key(layer: FilesLayer) -> str:

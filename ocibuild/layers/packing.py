@@ -1,7 +1,7 @@
 """Segments, packed: anew, or as an earlier blob of the same layer has them, for which some need not even be read.
 
 In front of the first change of a layer all is as it was: facts of the files say so, as they do where nothing changed at all (what
-gets past them is in docs/reliability.md), and the state of its hash is known. So these segments are copied from blob to blob. Behind the change every byte goes through the
+gets past them is in docs/reliability.md), and the state of its hashes is known. So these segments are copied from blob to blob. Behind the change every byte goes through the
 hash again; what comes out equal, by its own hash, is still not compressed twice.
 """
 
@@ -22,8 +22,8 @@ from ocibuild.oci.resumable import can_resume
 
 
 class PackedSegment(NamedTuple):
-    """A segment before and after, and what a record keeps of it. `plain` is None for one that was not read; then `state` is
-    that of the hash of the stream behind it."""
+    """A segment before and after, and what a record keeps of it. `plain` is None for one that was not read; then `hashes` is
+    the state of the layer's hashes behind it."""
 
     size: int
     plain: bytearray | None
@@ -31,7 +31,7 @@ class PackedSegment(NamedTuple):
     key: bytes = b""
     checksum: int = 0
     made_of: bytes = b""
-    state: bytes = b""
+    hashes: bytes = b""
 
 
 class SegmentPacker:
@@ -65,7 +65,7 @@ class SegmentPacker:
             return partial(self._pack, segment)
         made_of, newest_ns = segment.made_of()
         stretch = next(self._in_front, None)
-        if stretch is not None and stretch.made_of == made_of and stretch.state:
+        if stretch is not None and stretch.made_of == made_of and stretch.hashes:
             return partial(self._take_over, segment, stretch)
         self._in_front = iter(())
         return partial(self._look_up, segment, made_of if is_settled(newest_ns, self._began_ns) else b"")
@@ -85,7 +85,7 @@ class SegmentPacker:
         packed = self._packed_before(stretch)
         if packed is None:
             return self._look_up(segment, stretch.made_of)
-        return PackedSegment(segment.size, None, packed, stretch.key, stretch.checksum, stretch.made_of, stretch.state)
+        return PackedSegment(segment.size, None, packed, stretch.key, stretch.checksum, stretch.made_of, stretch.hashes)
 
     def _packed_before(self, stretch: Stretch) -> bytes | None:
         """The packed bytes, if the blob still has them."""

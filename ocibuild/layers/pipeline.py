@@ -18,12 +18,12 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from ocibuild.layers.hashes import LayerHashes
 from ocibuild.layers.memory import Stretch
 from ocibuild.layers.packing import SegmentPacker
 from ocibuild.layers.segments import Segment
 from ocibuild.oci.blobs import BlobStore
 from ocibuild.oci.digest import Digest
-from ocibuild.oci.resumable import Sha256
 
 Result = TypeVar("Result")
 
@@ -158,27 +158,24 @@ def write_blob(
     advance: Callable[[int], None],
 ) -> WrittenBlob:
     """Pack the tar stream into a new blob of `store`. `advance` is told the unpacked bytes of each segment."""
-    plain, packed, size = Sha256(), hashlib.sha256(), 0
+    hashes, size = LayerHashes(compresses=packer.compresses), 0
     stretches: list[Stretch] = []
     tasks = map(packer.task, segments)  # a generator would keep what it gave last
     with store.writer() as writer, closing(crew.in_order(tasks)) as results:
         for result in results:
             if result.plain is None:
-                plain = Sha256(result.state)
+                hashes = LayerHashes(result.hashes)
             else:
-                plain.update(result.plain)
-            if packer.compresses:
-                packed.update(result.packed)
+                hashes.update(result.plain, result.packed)
             writer.write(result.packed)
             length = len(result.packed)
             if packer.remembers:
-                state = result.state or plain.state()
+                state = result.hashes or hashes.state()
                 stretches.append(Stretch(size, length, result.checksum, result.key, result.made_of, state))
             size += length
             advance(result.size)
             del result  # whose slot is given back when the next one is asked for
-        diff_id = Digest("sha256", plain.hexdigest())
-        digest = Digest("sha256", packed.hexdigest()) if packer.compresses else diff_id
+        diff_id, digest = hashes.digests()
         writer.commit(digest)
     return WrittenBlob(digest, size, diff_id, tuple(stretches))
 

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 _BLOCK = 64
 _CONTEXT_SIZE = 256  # SHA256_CTX has 112 bytes
-_WORDS = struct.Struct("=8I2I")  # its beginning: the eight words of the hash, then the count of bits in two halves
-_STATE = struct.Struct(">8IQ")  # those words, and the count of bytes
+# Its beginning: the eight words of the hash, the count of bits in two halves, the block that is not full yet, and how much of it is.
+_FIELDS = struct.Struct("=8I2I64sI")
+_STATE = struct.Struct(">8IQ64s")  # those words, the count of bytes, that block
 STATE_SIZE = _STATE.size
 # What every SHA-256 begins with (FIPS 180-4, 5.3.3): a library that keeps it otherwise keeps all states otherwise.
 _START = _STATE.pack(
-    0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19, 0
+    0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19, 0, b""
 )  # fmt: skip
 
 
@@ -33,12 +34,12 @@ class Sha256:
     def __init__(self, state: bytes = b"") -> None:
         self._engine: _OpenSsl | _Hash = _OpenSsl(state) if state or can_resume() else hashlib.sha256()
 
-    def update(self, data: bytes | bytearray) -> None:
+    def update(self, data: bytes | bytearray | memoryview) -> None:
         """Feed bytes."""
         self._engine.update(data)
 
     def state(self) -> bytes:
-        """What another one goes on from, STATE_SIZE bytes; empty where there is none: within a block, or without OpenSSL."""
+        """What another one goes on from, STATE_SIZE bytes; empty where there is none, without OpenSSL."""
         return self._engine.state() if isinstance(self._engine, _OpenSsl) else b""
 
     def hexdigest(self) -> str:
@@ -50,7 +51,7 @@ class Sha256:
 def can_resume() -> bool:
     """Whether states are to be had, and lead to the right hash."""
     try:
-        first, second = bytes(range(_BLOCK)) * 2, b"and the rest"
+        first, second = bytes(range(_BLOCK)) * 2 + b"within a block", b"and the rest"
         begun = _OpenSsl()
         if begun.state() != _START:
             return False
@@ -71,11 +72,11 @@ class _OpenSsl:
         self._length = 0
         self._library.SHA256_Init(self._context)
         if state:
-            *words, self._length = _STATE.unpack(state)
+            *words, self._length, begun = _STATE.unpack(state)
             bits = self._length * 8
-            _WORDS.pack_into(self._context, 0, *words, bits & 0xFFFFFFFF, bits >> 32)
+            _FIELDS.pack_into(self._context, 0, *words, bits & 0xFFFFFFFF, bits >> 32, begun, self._length % _BLOCK)
 
-    def update(self, data: bytes | bytearray) -> None:
+    def update(self, data: bytes | bytearray | memoryview) -> None:
         length = self._ctypes.c_size_t(len(data))
         if isinstance(data, bytearray) and data:  # large ones are hashed where they are
             self._library.SHA256_Update(
@@ -86,10 +87,8 @@ class _OpenSsl:
         self._length += len(data)
 
     def state(self) -> bytes:
-        if self._length % _BLOCK:
-            return b""
-        words = _WORDS.unpack_from(self._context)[:8]
-        return _STATE.pack(*words, self._length)
+        *words, _, _, begun, used = _FIELDS.unpack_from(self._context)
+        return _STATE.pack(*words, self._length, begun[:used])
 
     def hexdigest(self) -> str:
         digest = self._ctypes.create_string_buffer(32)

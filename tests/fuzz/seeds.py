@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 import zstandard
 
+from ocibuild.layers.hashes import HASHES_SIZE
 from ocibuild.layers.memory import LayerRecord, Stretch, encode_record
 from ocibuild.oci.descriptor import Descriptor
 from ocibuild.oci.digest import sha256
@@ -110,7 +111,7 @@ AUTH_FILE = {
 RECORD = encode_record(
     LayerRecord(
         "f" * 64, "deflate 0.9", Descriptor(f"{OCI}.layer.v1.tar+gzip", sha256(b"a"), 13), sha256(b"b"),
-        tuple(Stretch(n, 10, 7, hashlib.sha256(bytes([n])).digest(), b"m" * 32, b"s" * 40) for n in range(3)),
+        tuple(Stretch(n, 10, 7, hashlib.sha256(bytes([n])).digest(), b"m" * 32, b"s" * HASHES_SIZE) for n in range(3)),
     )
 )  # fmt: skip
 DOCKER_MANIFEST = [{"Config": "config.json", "RepoTags": ["a/b:1"], "Layers": ["layer.tar"]}]
