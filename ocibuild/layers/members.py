@@ -12,10 +12,11 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from ocibuild.layers.arrange import arrange, inode, parent_entry
-from ocibuild.layers.entries import Entry, image_path, total_size
+from ocibuild.layers.entries import Entry, total_size
 from ocibuild.layers.found import IDENTITY, Found
-from ocibuild.layers.sources import directory_entry, layer_entries
+from ocibuild.layers.sources import Copied, directory_entry, layer_entries
 from ocibuild.layers.survey import Looked, Survey
+from ocibuild.layers.tar import Member, member
 from ocibuild.oci.tar_format import DIRECTORY, WHITEOUT_PREFIX
 from ocibuild.plan import Copy, FilesLayer
 
@@ -26,7 +27,7 @@ _KINDS = {stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK}
 class Members(NamedTuple):
     """The members of a layer, as often as they are wanted, and how many bytes of content they have."""
 
-    each: Callable[[], Iterator[Entry]]
+    each: Callable[[], Iterator[Member]]
     size: int
 
 
@@ -36,7 +37,7 @@ def layer_members(layer: FilesLayer, surveys: Sequence[Survey]) -> Members:
     lone = _lone_tree(layer, surveys)
     if lone is None:
         arranged = arrange(layer_entries(layer, surveys), known, layer.created)
-        return Members(lambda: iter(arranged), total_size(arranged))
+        return Members(lambda: map(member, arranged), total_size(arranged))
     return Members(lambda: _tree_members(layer, *lone, known), _content_size(lone[1].found))
 
 
@@ -58,18 +59,22 @@ def _can_be_copied(found: Sequence[Found]) -> bool:
     return kinds <= _KINDS and WHITEOUT_PREFIX not in b"\0".join(map(_PATH, found))
 
 
-def _tree_members(layer: FilesLayer, item: Copy, tree: Looked, known: Mapping[bytes, Entry]) -> Iterator[Entry]:
-    above = image_path(item.to, item.origin).split(b"/")[:-1]
+def _tree_members(layer: FilesLayer, item: Copy, tree: Looked, known: Mapping[bytes, Entry]) -> Iterator[Member]:
+    copied = Copied(item, tree, layer)
+    above = copied.path.split(b"/")[:-1]
     for depth in range(1, len(above) + 1):
-        yield parent_entry(b"/".join(above[:depth]), known, layer.created)
+        yield member(parent_entry(b"/".join(above[:depth]), known, layer.created))
     first_names: dict[object, bytes] = {}
-    for entry in layer_entries(layer, [tree]):
+
+    def settled(entry: Entry) -> Entry:
         if entry.kind == DIRECTORY and entry.path in known:
-            yield known[entry.path]._replace(rank=entry.rank)
-        elif entry.links is not None and (first := first_names.setdefault(inode(entry), entry.path)) != entry.path:
-            yield entry.as_hard_link(first)
-        else:
-            yield entry
+            return known[entry.path]._replace(rank=entry.rank)
+        if entry.links is not None and (first := first_names.setdefault(inode(entry), entry.path)) != entry.path:
+            return entry.as_hard_link(first)
+        return entry
+
+    for path, found in copied.placed():
+        yield copied.plain_member(path, found) or member(settled(copied.entry(path, found)))
 
 
 def _content_size(found: Iterable[Found]) -> int:

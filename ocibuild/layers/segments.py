@@ -16,9 +16,9 @@ from typing import NamedTuple
 from ocibuild.errors import SourceError
 from ocibuild.layers.archive_source import read_members
 from ocibuild.layers.disk import FilePart, load
-from ocibuild.layers.entries import ArchiveContent, Content, Entry
+from ocibuild.layers.entries import ArchiveContent, Content
 from ocibuild.layers.found import Found
-from ocibuild.layers.tar import END_OF_ARCHIVE, header
+from ocibuild.layers.tar import END_OF_ARCHIVE, Member
 from ocibuild.oci.digest import fast_hash
 from ocibuild.oci.tar_format import padding, printable
 
@@ -47,22 +47,21 @@ class Segment(NamedTuple):
         return load(self.size, self.blocks, self.files)
 
 
-def segments(members: Iterable[Entry]) -> Iterator[Segment]:
+def segments(members: Iterable[Member]) -> Iterator[Segment]:
     """The whole tar stream of `members`, its end included."""
     cutter = _Cutter()
     archives = _ArchiveContents()
-    for member in members:
-        block, size = header(member), member.size
-        if isinstance(member.content, Found) and size < SEGMENT_SIZE:  # nearly all of most layers
-            cutter.add_small(block, member.content, size)
+    for path, block, size, content in members:
+        if isinstance(content, Found) and size < SEGMENT_SIZE:  # nearly all of most layers
+            cutter.add_small(block, content, size)
         else:
             cutter.add(block)
-            for piece in _pieces(member.content, size, archives):
+            for piece in _pieces(content, size, archives):
                 cutter.add_piece(piece)
                 if cutter.position_in_file % SEGMENT_SIZE == 0:
                     yield cutter.cut()
             cutter.pad(padding(size))
-        if cutter.size >= _LEAST and (cutter.size >= _MOST or _is_cut(member.path, len(block) + size)):
+        if cutter.size >= _LEAST and (cutter.size >= _MOST or _is_cut(path, len(block) + size)):
             yield cutter.cut()
     cutter.add(END_OF_ARCHIVE)
     yield cutter.cut()

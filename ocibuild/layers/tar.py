@@ -11,8 +11,8 @@ import struct
 from functools import lru_cache
 from typing import NamedTuple
 
-from ocibuild.layers.entries import Entry, encoded
-from ocibuild.oci.tar_format import BLOCK, BLOCK_DEVICE, CHARACTER_DEVICE, DIRECTORY, padding, sum_of_bytes
+from ocibuild.layers.entries import Content, Entry, encoded
+from ocibuild.oci.tar_format import BLOCK, BLOCK_DEVICE, CHARACTER_DEVICE, DIRECTORY, Xattrs, padding, sum_of_bytes
 
 WRITER = 1
 END_OF_ARCHIVE = bytes(2 * BLOCK)
@@ -26,7 +26,12 @@ _PAX_NAME = b"PaxHeaders/entry"
 _PLACEHOLDERS = bytes(char if char < 128 else ord("_") for char in range(256))
 
 
-class _Frame(NamedTuple):
+# What the tar has of an entry: its path, its header blocks, the size of its content, and where that comes from. A plain tuple, since
+# a layer has tens of thousands of them.
+Member = tuple[bytes, bytes, int, Content]
+
+
+class Frame(NamedTuple):
     """What headers have in common, all but name and size: three stretches, their share of the checksum, what pax has to say."""
 
     front: bytes
@@ -36,21 +41,35 @@ class _Frame(NamedTuple):
     records: tuple[tuple[str, bytes], ...]
 
 
+def member(entry: Entry) -> Member:
+    """The entry, with all of its header blocks: its ustar header, behind a pax header if one is needed."""
+    return entry.path, header(entry), entry.size, entry.content
+
+
 def header(entry: Entry) -> bytes:
-    """All header blocks of an entry: its ustar header, behind a pax header if one is needed."""
+    """All header blocks of an entry."""
     path, kind, mode, uid, gid, mtime, size, link, _, xattrs, _, device, _, _ = entry
     if kind == DIRECTORY:
         path += b"/"
-    frame = _frame(kind, mode, uid, gid, mtime, link, device)
+    frame = frame_of(kind, mode, uid, gid, mtime, link, device)
+    plain = plain_header(path, size, frame) if not xattrs else None
+    return plain or _pax_and_ustar(path, size, xattrs, frame)
+
+
+def plain_header(path: bytes, size: int, frame: Frame) -> bytes | None:
+    """The header of an entry without xattrs, if it is a single block, as those of nearly all entries are."""
     name = _split(path)
-    if name is not None and size <= _OCTAL_11 and not xattrs and not frame.records:  # nearly all of them
-        return _ustar(name, size, frame)
+    return _ustar(name, size, frame) if name is not None and size <= _OCTAL_11 and not frame.records else None
+
+
+def _pax_and_ustar(path: bytes, size: int, xattrs: Xattrs, frame: Frame) -> bytes:
     records = dict(frame.records) | {f"SCHILY.xattr.{name}": value for name, value in xattrs}
+    name = _split(path)
     if name is None:
         records["path"] = path
         name = b"", path[:100].translate(_PLACEHOLDERS)
     size = _number("size", size, _OCTAL_11, records)
-    return _pax(records) + _ustar(name, size, frame) if records else _ustar(name, size, frame)
+    return _pax(records) + _ustar(name, size, frame)
 
 
 def _split(path: bytes) -> tuple[bytes, bytes] | None:
@@ -76,7 +95,7 @@ def _pax(records: dict[str, bytes]) -> bytes:
     # hdrcharset governs the records that follow it, so it comes first; the rest is in order of keys.
     keys = sorted(records, key=lambda key: (key != "hdrcharset", key))
     body = b"".join(_record(encoded(key), records[key]) for key in keys)
-    block = _ustar((b"", _PAX_NAME), len(body), _frame(_PAX_HEADER, 0o644, 0, 0, 0, b"", (0, 0)))
+    block = _ustar((b"", _PAX_NAME), len(body), frame_of(_PAX_HEADER, 0o644, 0, 0, 0))
     return block + body + bytes(padding(len(body)))
 
 
@@ -97,7 +116,7 @@ def _is_utf8(value: bytes) -> bool:
     return True
 
 
-def _ustar(name: tuple[bytes, bytes], size: int, frame: _Frame) -> bytes:
+def _ustar(name: tuple[bytes, bytes], size: int, frame: Frame) -> bytes:
     prefix, base = name
     front, back, rest, total, _ = frame
     digits = b"%011o\0" % size
@@ -106,10 +125,10 @@ def _ustar(name: tuple[bytes, bytes], size: int, frame: _Frame) -> bytes:
 
 
 @lru_cache(4096)
-def _frame(  # noqa: PLR0917 - the fields of the header, in its order
-    kind: bytes, mode: int, uid: int, gid: int, mtime: int, link: bytes, device: tuple[int, int]
-) -> _Frame:
-    """Nearly all files of a tree share two or three of these, so that a header takes half of the time."""
+def frame_of(  # noqa: PLR0917 - the fields of the header, in its order
+    kind: bytes, mode: int, uid: int, gid: int, mtime: int, link: bytes = b"", device: tuple[int, int] = (0, 0)
+) -> Frame:
+    """The frame of a header with these fields. Nearly all files of a tree share two or three of them."""
     records: dict[str, bytes] = {}
     if len(link) > 100 or not link.isascii():
         records["linkpath"] = link
@@ -122,4 +141,4 @@ def _frame(  # noqa: PLR0917 - the fields of the header, in its order
     back = b"%011o\0" % mtime
     rest = _REST.pack(kind, link, b"ustar", b"00", b"%07o" % major, b"%07o" % minor)
     total = sum(front) + sum(back) + sum(rest) + 8 * ord(" ")  # as which the checksum counts itself
-    return _Frame(front, back, rest, total, tuple(records.items()))
+    return Frame(front, back, rest, total, tuple(records.items()))

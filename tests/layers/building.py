@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import io
 import tarfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ import zstandard
 from ocibuild.errors import SourceError
 from ocibuild.events import silent
 from ocibuild.layers.build import build_layers
+from ocibuild.layers.entries import Entry
+from ocibuild.layers.segments import Segment, segments
+from ocibuild.layers.tar import member
 from ocibuild.oci.compression import Compressor, compressor
 from ocibuild.oci.media_type import Compression
 from ocibuild.plan import KEEP, Attributes, BuiltLayer, Copy, FilesLayer, Item, LayerPlan, Origin
@@ -107,6 +110,11 @@ def refused(context: Path, *items: Item, **facts: Any) -> SourceError:
     assert "\n" not in error.what
     assert error.hint
     return error
+
+
+def segments_of(entries: Iterable[Entry]) -> Iterator[Segment]:
+    """The segments of a layer with these members."""
+    return segments(map(member, entries))
 
 
 def at(line: int) -> Origin:

@@ -16,19 +16,27 @@ from ocibuild.layers.arrange import arrange
 from ocibuild.layers.members import layer_members
 from ocibuild.layers.sources import directory_entry, layer_entries
 from ocibuild.layers.survey import survey_layer
+from ocibuild.layers.tar import Member, member
 from ocibuild.oci.tar_format import FILE, HARDLINK
-from ocibuild.plan import Attributes, Copy, Directory, FilesLayer, Symlink
+from ocibuild.plan import KEEP, Attributes, Copy, Directory, FilesLayer, Symlink
 from tests.layers.building import KEEP_ALL, files_layer, write_tree
 
 # Names around the slash in the order of bytes, so that a directory's content is not what follows it in a listing.
-NAMES = st.sampled_from(["a", "a-", "a.b", "a0", "b", "a b", "ä", "\udcff"])
+NAMES = st.sampled_from(["a", "a-", "a.b", "a0", "b", "a b", "ä", "\udcff", "long" * 30])
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
 TARGETS = st.sampled_from(["/", "/a", "/a/", "/srv//www/a/"])
 SOURCES = st.sampled_from([".", "tree", "link"])
 
 
+SECONDS = [1_700_000_000, 5, -5, 2**33 + 1]
+ATTRIBUTES = [
+    Attributes(), KEEP_ALL, Attributes(owner=(5, 6), file_mode=0o4750, mtime=7), Attributes(owner=(3_000_000, 6)),
+    Attributes(xattrs=(("user.a", b"x"),)), Attributes(mtime=KEEP), Attributes(file_mode=KEEP),
+]  # fmt: skip
+
+
 def make(root: Path, files: list[str], links: list[tuple[int, str]]) -> None:
-    """Files at those of `files` that can be, with further names for some of them."""
+    """Files at those of `files` that can be, no two of them alike, with further names for some of them."""
     made: list[Path] = []
     for name in files:
         path = root / name
@@ -37,6 +45,8 @@ def make(root: Path, files: list[str], links: list[tuple[int, str]]) -> None:
             path.write_bytes(os.fsencode(name))
         except OSError:  # another is where a directory would have to be, or the other way round
             continue
+        os.utime(path, ns=(0, SECONDS[len(made) % 4] * 10**9 + len(made)))
+        path.chmod((0o644, 0o755, 0o4711)[len(made) % 3])
         made.append(path)
     for number, name in links:
         path = root / name
@@ -44,9 +54,9 @@ def make(root: Path, files: list[str], links: list[tuple[int, str]]) -> None:
             os.link(made[number % len(made)], path)
 
 
-def arranged(layer: FilesLayer) -> object:
+def arranged(layer: FilesLayer) -> list[Member]:
     known = {entry.path: entry for entry in (directory_entry(item, layer) for item in layer.known_directories)}
-    return arrange(layer_entries(layer, survey_layer(layer)), known, layer.created)
+    return [*map(member, arrange(layer_entries(layer, survey_layer(layer)), known, layer.created))]
 
 
 @settings(max_examples=60, deadline=None)
@@ -56,7 +66,7 @@ def arranged(layer: FilesLayer) -> object:
     source=SOURCES,
     to=TARGETS,
     exclude=st.sampled_from([(), ("b",), ("a", "!a/b"), ("a/*", "!a/b")]),
-    attributes=st.sampled_from([Attributes(), KEEP_ALL]),
+    attributes=st.sampled_from(ATTRIBUTES),
     known=st.sampled_from([(), ("/srv",), ("/a", "/srv/www/a"), ("/srv/www/a/b", "/b")]),
 )
 def test_the_members_of_a_lone_tree_are_those_that_arranging_gives(
@@ -78,13 +88,13 @@ def test_the_members_of_a_lone_tree_are_those_that_arranging_gives(
         members = layer_members(layer, survey_layer(layer))
         assert list(members.each()) == arranged(layer)
         assert list(members.each()) == arranged(layer)  # and again
-        assert members.size == sum(entry.size for entry in members.each())
+        assert members.size == sum(size for _, _, size, _ in members.each())
 
 
 def test_what_two_items_bring_is_arranged(tmp_path: Path) -> None:
     write_tree(tmp_path, {"tree/b": "x"})
     layer = files_layer(tmp_path, Copy("tree", "/app"), Symlink("b", "/app/a"))
-    paths = [entry.path for entry in layer_members(layer, survey_layer(layer)).each()]
+    paths = [path for path, _, _, _ in layer_members(layer, survey_layer(layer)).each()]
     assert paths == [b"app", b"app/a", b"app/b"]
 
 
@@ -92,8 +102,8 @@ def test_hard_links_within_a_lone_tree(tmp_path: Path) -> None:
     write_tree(tmp_path, {"tree/a": "x"})
     os.link(tmp_path / "tree/a", tmp_path / "tree/b")
     layer = files_layer(tmp_path, Copy("tree", "/"))
-    first, second = layer_members(layer, survey_layer(layer)).each()
-    assert (first.kind, second.kind, second.link) == (FILE, HARDLINK, b"a")
+    (_, first, *_), (_, second, *_) = layer_members(layer, survey_layer(layer)).each()
+    assert (first[156:157], second[156:157], second[157:159]) == (FILE, HARDLINK, b"a\0")
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.with_name(".wh.z").touch()], ids=["fifo", "whiteout"])

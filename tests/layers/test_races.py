@@ -23,12 +23,11 @@ from ocibuild.layers.arrange import arrange
 from ocibuild.layers.context import find
 from ocibuild.layers.found import unpacked
 from ocibuild.layers.patterns import Selection, Standing
-from ocibuild.layers.segments import segments
 from ocibuild.layers.sources import layer_entries
 from ocibuild.layers.survey import Looked, survey_layer
 from ocibuild.layers.walk import look_at, walk
 from ocibuild.plan import ArchiveLayer, Copy, Extract, Item
-from tests.layers.building import at, files_layer, make_tar, write_tree
+from tests.layers.building import at, files_layer, make_tar, segments_of, write_tree
 from tests.layers.memory_store import MemoryStore
 
 pytestmark = pytest.mark.usefixtures("either_way")
@@ -45,7 +44,7 @@ def context(tmp_path: Path) -> Path:
 def read(context: Path, *items: Item, change: Callable[[], object] = lambda: None, after: int = 0) -> bytes:
     """The tar of a layer whose sources change after they were looked at, when so many of its segments were read."""
     plan = files_layer(context, *items)
-    stream = segments(arrange(layer_entries(plan, survey_layer(plan)), {}, 0))
+    stream = segments_of(arrange(layer_entries(plan, survey_layer(plan)), {}, 0))
     pieces = [segment.load() for segment in islice(stream, after)]
     change()
     return b"".join([*pieces, *(segment.load() for segment in stream)])
@@ -220,7 +219,7 @@ def test_a_source_that_becomes_a_link_after_it_was_found(context: Path, keeps_xa
 
     def stream() -> bytes:
         looked = Looked(source, [look_at(source, None, keeps_xattrs=keeps_xattrs)])
-        return b"".join(segment.load() for segment in segments(arrange(layer_entries(plan, [looked]), {}, 0)))
+        return b"".join(segment.load() for segment in segments_of(arrange(layer_entries(plan, [looked]), {}, 0)))
 
     with pytest.raises(SourceError, match="d/f"):
         stream()
@@ -248,7 +247,7 @@ def test_an_archive_that_changes_while_it_is_read(context: Path) -> None:
     """Each piece is believed only if the file is unchanged after it was read."""
     path = make_tar(context / "a.tar", [("f", CONTENT), ("g", CONTENT * 3)])
     plan = files_layer(context, Extract("a.tar", "/x"))
-    stream = segments(arrange(layer_entries(plan, survey_layer(plan)), {}, 0))
+    stream = segments_of(arrange(layer_entries(plan, survey_layer(plan)), {}, 0))
     next(stream)
     rewrite(path, b"SECRET!" + path.read_bytes()[7:])
     os.utime(path)

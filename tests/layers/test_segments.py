@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from ocibuild.layers.arrange import arrange
 from ocibuild.layers.entries import Entry
 from ocibuild.layers.found import Found
-from ocibuild.layers.segments import SEGMENT_SIZE, Segment, segments
+from ocibuild.layers.segments import SEGMENT_SIZE, Segment
 from ocibuild.layers.sources import layer_entries
 from ocibuild.layers.survey import survey_layer
 from ocibuild.layers.tar import header
 from ocibuild.oci.tar_format import BLOCK, FILE, padding
 from ocibuild.plan import Copy, Extract, FilesLayer
-from tests.layers.building import WRITERS, files_layer, make_tar, write_tree
+from tests.layers.building import WRITERS, files_layer, make_tar, segments_of, write_tree
 
 MIB = 1 << 20
 LARGEST = 3 * MIB + BLOCK
@@ -44,7 +44,7 @@ SIZES = st.one_of(
 @given(st.lists(SIZES, max_size=40))
 def test_segments_are_the_whole_stream_in_bounded_pieces(sizes: list[int]) -> None:
     members = [file(number, size) for number, size in enumerate(sizes)]
-    found = list(segments(members))
+    found = list(segments_of(members))
     expected = sum(len(header(member)) + member.size + padding(member.size) for member in members) + 2 * BLOCK
     assert sum(segment.size for segment in found) == expected
     assert all(segment.size <= LARGEST for segment in found)
@@ -65,13 +65,13 @@ def test_the_bytes_of_segments_join_to_the_stream(contents: list[bytes], large: 
         for number, content in enumerate(contents)
     ]
     expected = b"".join(header(m) + bytes(m.content) + bytes(padding(m.size)) for m in members)  # type: ignore[arg-type]
-    assert b"".join(segment.load() for segment in segments(members)) == expected + bytes(1024)
+    assert b"".join(segment.load() for segment in segments_of(members)) == expected + bytes(1024)
 
 
 def changed(before: list[Entry], after: list[Entry]) -> int:
     """How many segments of `after` have to be packed anew."""
-    known = {shape(segment) for segment in segments(before)}
-    return sum(shape(segment) not in known for segment in segments(after))
+    known = {shape(segment) for segment in segments_of(before)}
+    return sum(shape(segment) not in known for segment in segments_of(after))
 
 
 @settings(max_examples=20)
@@ -88,13 +88,13 @@ def test_insertions_change_two_segments_as_a_rule() -> None:
     before = [file(number, number * 7919 % 40_000) for number in range(5000)]
     counts = [changed(before, [*before[:at], file(10**6, 5), *before[at:]]) for at in range(0, 5000, 200)]
     assert sum(counts) / len(counts) < 2
-    assert sum(segment.size for segment in segments(before)) / len(list(segments(before))) > 0.9 * MIB
+    assert sum(segment.size for segment in segments_of(before)) / len(list(segments_of(before))) > 0.9 * MIB
 
 
 def test_the_cuts_inside_a_large_file_are_those_of_the_file() -> None:
     large = file(5, 10 * MIB + 5)
-    alone = {shape(segment) for segment in segments([large])}
-    behind = {shape(segment) for segment in segments([file(1, 777_777), large])}
+    alone = {shape(segment) for segment in segments_of([large])}
+    behind = {shape(segment) for segment in segments_of([file(1, 777_777), large])}
     assert len(alone & behind) >= 9
 
 
@@ -104,7 +104,7 @@ def test_files_at_the_edges_of_a_segment_are_whole(tmp_path: Path, size: int) ->
     write_tree(tmp_path, {"a": content[:size], "b": b"x"})
     plan = files_layer(tmp_path, Copy(".", "/"))
     members = arrange(layer_entries(plan, survey_layer(plan)), {}, 0)
-    raw = b"".join(segment.load() for segment in segments(members))
+    raw = b"".join(segment.load() for segment in segments_of(members))
     assert raw[BLOCK : BLOCK + size] == content[:size]
 
 
@@ -113,7 +113,7 @@ def test_the_packing_of_an_archive_does_not_move_a_cut(tmp_path: Path) -> None:
     raw = (tmp_path / "plain").read_bytes()
 
     def sizes(plan: FilesLayer) -> list[int]:
-        return [segment.size for segment in segments(arrange(layer_entries(plan, survey_layer(plan)), {}, 0))]
+        return [segment.size for segment in segments_of(arrange(layer_entries(plan, survey_layer(plan)), {}, 0))]
 
     found = []
     for pack in WRITERS.values():

@@ -12,15 +12,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ocibuild.layers.entries import Entry
-from ocibuild.layers.segments import segments
 from ocibuild.layers.tar import WRITER, header
 from ocibuild.oci.tar_format import BLOCK, BLOCK_DEVICE, CHARACTER_DEVICE, DIRECTORY, FILE, HARDLINK, SYMLINK, checksum
 from ocibuild.oci.tar_reader import TarReader
+from tests.layers.building import segments_of
 from tests.layers.tar_entries import PATHS, TIMES, XATTRS, entries
 
 
 def tar_of(*members: Entry) -> bytes:
-    return b"".join(segment.load() for segment in segments(members))
+    return b"".join(segment.load() for segment in segments_of(members))
 
 
 def read_back(raw: bytes) -> list[tarfile.TarInfo]:
