@@ -91,6 +91,13 @@ def test_the_members_of_a_lone_tree_are_those_that_arranging_gives(
         assert members.size == sum(size for _, _, size, _ in members.each())
 
 
+@pytest.mark.parametrize("attributes", ATTRIBUTES)
+def test_whatever_is_said_of_the_files_of_a_lone_tree(tmp_path: Path, attributes: Attributes) -> None:
+    make(tmp_path, ["a", "b", "c/d", "c/e", "c/f", "g" * 120, "h" * 130], [(0, "i"), (3, "c/g")])
+    layer = files_layer(tmp_path, Copy(".", "/srv", attributes=attributes))
+    assert list(layer_members(layer, survey_layer(layer)).each()) == arranged(layer)
+
+
 def test_what_two_items_bring_is_arranged(tmp_path: Path) -> None:
     write_tree(tmp_path, {"tree/b": "x"})
     layer = files_layer(tmp_path, Copy("tree", "/app"), Symlink("b", "/app/a"))
