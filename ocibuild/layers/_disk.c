@@ -9,6 +9,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +22,15 @@
 #define st_ctim st_ctimespec
 #endif
 
-#define INTERFACE 2 /* what disk.py expects of these functions: a module that was compiled from an older source is not used */
-#define AT_ONCE 128 /* names that are looked at before the interpreter is wanted again: 18 KiB of the stack */
+#define INTERFACE 3 /* what disk.py expects of these functions: a module that was compiled from an older source is not used */
+#define HELPERS 3 /* threads that list directories beside the caller's: a disk far away answers several at once */
+#define WORTH_A_THREAD 16 /* directories */
 #define NANOSECONDS 1000000000LL
 
 /* What lstat says, laid out as the struct in disk.py. The first fields tell whether a file is what it was, up to the mtime: the
  * ctime is not compared, as it is not in context.py, since another mode or another link is not another content. */
 #define FACTS_SIZE 68
+#define IDENTITY_SIZE 16
 #define UNCHANGED_SIZE 36
 
 static char *put(char *end, const void *field, size_t size) {
@@ -81,17 +85,17 @@ static int was_read(char *buffer, const struct part *part) {
     return is_right;
 }
 
-/* The path and the facts of what was Found; they stay those of the Python objects. */
-static int parse_content(PyObject *content, struct part *part) {
-    PyObject *path = PyTuple_GET_SIZE(content) > 1 ? PyTuple_GET_ITEM(content, 0) : NULL;
-    PyObject *facts = path == NULL ? NULL : PyTuple_GET_ITEM(content, 1);
-    if (path == NULL || !PyBytes_Check(path) || !PyBytes_Check(facts)) {
-        PyErr_SetString(PyExc_TypeError, "a file is a tuple of a path, its facts, and more");
+/* The path and the facts of what was Found, a tuple; they stay those of the Python objects. */
+static int parse_found(PyObject *found, const char **path, const char **facts) {
+    PyObject *first = PyTuple_GET_SIZE(found) > 1 ? PyTuple_GET_ITEM(found, 0) : NULL;
+    PyObject *second = first == NULL ? NULL : PyTuple_GET_ITEM(found, 1);
+    if (first == NULL || !PyBytes_Check(first) || !PyBytes_Check(second)) {
+        PyErr_SetString(PyExc_TypeError, "what was found is a tuple of a path, its facts, and more");
         return 0;
     }
-    part->path = PyBytes_AS_STRING(path);
-    part->facts = PyBytes_AS_STRING(facts);
-    if (strlen(part->path) == (size_t)PyBytes_GET_SIZE(path) && PyBytes_GET_SIZE(facts) == FACTS_SIZE)
+    *path = PyBytes_AS_STRING(first);
+    *facts = PyBytes_AS_STRING(second);
+    if (strlen(*path) == (size_t)PyBytes_GET_SIZE(first) && PyBytes_GET_SIZE(second) == FACTS_SIZE)
         return 1;
     PyErr_SetString(PyExc_ValueError, "a path has a NUL in it, or facts are of another size");
     return 0;
@@ -106,7 +110,7 @@ static int parse_part(PyObject *file, struct part *part) {
         return 0;
     }
     return PyArg_ParseTuple(file, "nO!Ln", &part->position, &PyTuple_Type, &content, &part->offset, &part->length) &&
-           parse_content(content, part);
+           parse_found(content, &part->path, &part->facts);
 }
 
 /* A buffer that is filled from its beginning to its end: whatever lies between two pieces becomes zeros. */
@@ -217,145 +221,219 @@ static struct timespec later(struct timespec one, struct timespec other) {
     return is_later ? one : other;
 }
 
-static PyObject *joined(const char *prefix, Py_ssize_t prefix_size, const char *name) {
-    size_t name_size = strlen(name);
-    PyObject *path = PyBytes_FromStringAndSize(NULL, prefix_size + (Py_ssize_t)name_size);
+/* The path of a name in a directory; that of the root of all ends in a slash already. */
+static PyObject *joined(PyObject *directory, const char *name) {
+    size_t size = (size_t)PyBytes_GET_SIZE(directory), name_size = strlen(name);
+    const char *above = PyBytes_AS_STRING(directory);
+    size_t slash = size > 0 && above[size - 1] == '/' ? 0 : 1;
+    PyObject *path = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(size + slash + name_size));
     if (path != NULL)
-        put(put(PyBytes_AS_STRING(path), prefix, (size_t)prefix_size), name, name_size);
+        put(put(put(PyBytes_AS_STRING(path), above, size), "/", slash), name, name_size);
     return path;
 }
 
-/* The names in a directory, as C strings, in the order of their bytes. */
+/* A name in a directory, its facts, and where it leads if it is a symbolic link. */
+struct entry {
+    char *name, *link;
+    struct stat facts;
+};
+
+/* A directory by its path below the root and the facts that it has to have, and what is in it. */
 struct listing {
-    char **names;
+    const char *path, *facts;
+    struct entry *entries;
     size_t count, room;
+    int is_done;
 };
 
 static int in_order(const void *one, const void *other) {
-    return strcmp(*(char *const *)one, *(char *const *)other); /* which compares bytes as unsigned */
+    return strcmp(((const struct entry *)one)->name, ((const struct entry *)other)->name); /* bytes, compared as unsigned */
 }
 
-static int append(struct listing *listing, const char *name) {
+static struct entry *append(struct listing *listing, const char *name) {
     if (listing->count == listing->room) {
-        size_t room = listing->room ? 2 * listing->room : 32;
-        char **names = realloc(listing->names, room * sizeof *names);
-        if (names == NULL)
-            return 0;
-        listing->names = names;
+        size_t room = listing->room ? 2 * listing->room : 16;
+        struct entry *entries = realloc(listing->entries, room * sizeof *entries);
+        if (entries == NULL)
+            return NULL;
+        listing->entries = entries;
         listing->room = room;
     }
-    char *copy = strdup(name);
-    if (copy != NULL)
-        listing->names[listing->count++] = copy;
-    return copy != NULL;
+    struct entry *entry = &listing->entries[listing->count];
+    entry->link = NULL;
+    entry->name = strdup(name);
+    if (entry->name == NULL)
+        return NULL;
+    listing->count++;
+    return entry;
 }
 
-/* 0, or an errno. */
-static int list(int directory, struct listing *listing) {
-    int own = fcntl(directory, F_DUPFD_CLOEXEC, 0);
-    DIR *stream = own < 0 ? NULL : fdopendir(own);
-    if (stream == NULL) {
-        int error = errno;
-        if (own >= 0)
-            close(own);
-        return error;
+static char *target_of(int directory, const struct entry *entry) {
+    char target[PATH_MAX];
+    ssize_t length = readlinkat(directory, entry->name, target, sizeof target);
+    return length < 0 || (size_t)length == sizeof target ? NULL : strndup(target, (size_t)length);
+}
+
+/* Whether all that is in the open directory could be told. */
+static int list_all(DIR *stream, struct listing *listing) {
+    struct dirent *found;
+    while ((errno = 0, found = readdir(stream)) != NULL) {
+        if (strcmp(found->d_name, ".") == 0 || strcmp(found->d_name, "..") == 0)
+            continue;
+        struct entry *entry = append(listing, found->d_name);
+        if (entry == NULL || fstatat(dirfd(stream), entry->name, &entry->facts, AT_SYMLINK_NOFOLLOW) != 0)
+            return 0;
+        if (S_ISLNK(entry->facts.st_mode) && (entry->link = target_of(dirfd(stream), entry)) == NULL)
+            return 0;
     }
-    rewinddir(stream); /* whose position it shares with `directory` */
-    struct dirent *entry;
-    int error = 0;
-    while (error == 0 && (errno = 0, entry = readdir(stream)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && !append(listing, entry->d_name))
-            error = ENOMEM;
-    if (error == 0)
-        error = errno;
-    closedir(stream);
-    if (listing->count)
-        qsort(listing->names, listing->count, sizeof *listing->names, in_order);
-    return error;
+    return errno == 0;
 }
 
-/* What is looked for, and for whom: instances of `type`, whose paths begin with `prefix`. */
-struct looking {
-    int directory;
-    PyTypeObject *type;
-    const char *prefix;
-    Py_ssize_t prefix_size;
+static int is_the_same(int fd, const char *facts) {
+    struct stat now;
+    char packed[FACTS_SIZE];
+    if (fstat(fd, &now) != 0)
+        return 0;
+    pack_facts(&now, packed);
+    return memcmp(packed, facts, IDENTITY_SIZE) == 0;
+}
+
+static void list(int root, struct listing *listing) {
+    /* The flags of context.py. On the way there a directory may have been swapped for a link: the identity tells. */
+    int fd = openat(root, listing->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *stream = fd >= 0 && is_the_same(fd, listing->facts) ? fdopendir(fd) : NULL;
+    if (stream == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    listing->is_done = list_all(stream, listing);
+    closedir(stream);
+    if (listing->count > 1)
+        qsort(listing->entries, listing->count, sizeof *listing->entries, in_order);
+}
+
+/* Directories that several threads list, each the next one that is left. */
+struct errand {
+    int root;
+    struct listing *listings;
+    size_t count, next;
 };
 
-static PyObject *as_found(const struct looking *looking, const char *name, const struct stat *facts) {
+static void *run(void *given) {
+    struct errand *errand = given;
+    size_t mine;
+    while ((mine = __atomic_fetch_add(&errand->next, 1, __ATOMIC_RELAXED)) < errand->count)
+        list(errand->root, &errand->listings[mine]);
+    return NULL;
+}
+
+static void run_on_threads(struct errand *errand) {
+    pthread_t threads[HELPERS];
+    size_t started = 0;
+    while (started < HELPERS && started + 1 < errand->count / WORTH_A_THREAD)
+        if (pthread_create(&threads[started], NULL, run, errand) == 0)
+            started++;
+        else
+            break; /* then the others do it */
+    run(errand);
+    for (size_t i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static PyObject *as_found(PyTypeObject *type, PyObject *directory, const struct entry *entry) {
     char packed[FACTS_SIZE];
-    pack_facts(facts, packed);
+    pack_facts(&entry->facts, packed);
     PyObject *fields = Py_BuildValue(
-        "((Ny#kLKNy#()))", joined(looking->prefix, looking->prefix_size, name), packed, (Py_ssize_t)FACTS_SIZE,
-        (unsigned long)facts->st_mode, (long long)facts->st_size, (unsigned long long)facts->st_nlink,
-        nanoseconds(later(facts->st_mtim, facts->st_ctim)), "", (Py_ssize_t)0);
-    PyObject *found = fields == NULL ? NULL : PyTuple_Type.tp_new(looking->type, fields, NULL);
+        "((Ny#kLKNy()))", joined(directory, entry->name), packed, (Py_ssize_t)FACTS_SIZE,
+        (unsigned long)entry->facts.st_mode, (long long)entry->facts.st_size, (unsigned long long)entry->facts.st_nlink,
+        nanoseconds(later(entry->facts.st_mtim, entry->facts.st_ctim)), entry->link ? entry->link : "");
+    PyObject *found = fields == NULL ? NULL : PyTuple_Type.tp_new(type, fields, NULL);
     Py_XDECREF(fields);
     return found;
 }
 
-/* The facts of at most AT_ONCE names, appended to `found`; 0 with an error set. */
-static int look_at_some(const struct looking *looking, char **names, size_t count, PyObject *found) {
-    struct stat facts[AT_ONCE];
-    size_t seen = 0;
-    Py_BEGIN_ALLOW_THREADS
-    while (seen < count && fstatat(looking->directory, names[seen], &facts[seen], AT_SYMLINK_NOFOLLOW) == 0)
-        seen++;
-    Py_END_ALLOW_THREADS
-    if (seen < count) {
-        PyErr_SetFromErrno(PyExc_OSError);
-        return 0;
+/* A list of what is in a directory. */
+static PyObject *as_list(PyTypeObject *type, PyObject *directory, const struct listing *listing) {
+    PyObject *list = PyList_New((Py_ssize_t)listing->count);
+    for (size_t i = 0; list != NULL && i < listing->count; i++) {
+        PyObject *found = as_found(type, directory, &listing->entries[i]);
+        if (found == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SET_ITEM(list, (Py_ssize_t)i, found);
     }
-    for (size_t i = 0; i < count; i++) {
-        PyObject *each = as_found(looking, names[i], &facts[i]);
-        if (each == NULL || PyList_Append(found, each) < 0) {
-            Py_XDECREF(each);
-            return 0;
-        }
-        Py_DECREF(each);
-    }
-    return 1;
+    return list;
 }
 
-static int look_at_all(const struct looking *looking, PyObject *found) {
-    struct listing listing = {NULL, 0, 0};
-    int error;
-    Py_BEGIN_ALLOW_THREADS
-    error = list(looking->directory, &listing);
-    Py_END_ALLOW_THREADS
-    if (error != 0) {
-        errno = error;
-        PyErr_SetFromErrno(PyExc_OSError);
+/* The lists of the directories at the front, up to one that gave any trouble. */
+static PyObject *as_lists(PyTypeObject *type, PyObject *directories, const struct errand *errand) {
+    PyObject *lists = PyList_New(0);
+    for (size_t i = 0; lists != NULL && i < errand->count && errand->listings[i].is_done; i++) {
+        PyObject *directory = PyTuple_GET_ITEM(PyTuple_GET_ITEM(directories, (Py_ssize_t)i), 0);
+        PyObject *list = as_list(type, directory, &errand->listings[i]);
+        if (list == NULL || PyList_Append(lists, list) < 0)
+            Py_CLEAR(lists);
+        Py_XDECREF(list);
     }
-    int is_good = error == 0;
-    for (size_t start = 0; is_good && start < listing.count; start += AT_ONCE) {
-        size_t left = listing.count - start;
-        is_good = look_at_some(looking, listing.names + start, left < AT_ONCE ? left : AT_ONCE, found);
+    return lists;
+}
+
+static void clear(struct errand *errand) {
+    for (size_t i = 0; i < errand->count; i++) {
+        for (size_t j = 0; j < errand->listings[i].count; j++) {
+            free(errand->listings[i].entries[j].name);
+            free(errand->listings[i].entries[j].link);
+        }
+        free(errand->listings[i].entries);
     }
-    for (size_t i = 0; i < listing.count; i++)
-        free(listing.names[i]);
-    free(listing.names);
-    return is_good;
+    PyMem_Free(errand->listings);
+}
+
+/* The path below the root, of which `start` bytes are left out: those of the root itself. */
+static int parse_directory(PyObject *directory, Py_ssize_t start, struct listing *listing) {
+    if (!PyTuple_Check(directory)) {
+        PyErr_SetString(PyExc_TypeError, "a directory is a tuple");
+        return 0;
+    }
+    if (!parse_found(directory, &listing->path, &listing->facts))
+        return 0;
+    Py_ssize_t length = PyBytes_GET_SIZE(PyTuple_GET_ITEM(directory, 0));
+    listing->path = length > start ? listing->path + start : ".";
+    return 1;
 }
 
 static PyObject *look(PyObject *module, PyObject *arguments) {
     (void)module;
-    struct looking looking;
-    if (!PyArg_ParseTuple(arguments, "iy#O!", &looking.directory, &looking.prefix, &looking.prefix_size, &PyType_Type,
-                          &looking.type))
+    struct errand errand = {0};
+    Py_ssize_t start;
+    PyObject *directories, *lists = NULL;
+    PyTypeObject *type;
+    if (!PyArg_ParseTuple(arguments, "inO!O!", &errand.root, &start, &PyTuple_Type, &directories, &PyType_Type, &type))
         return NULL;
-    if (!PyType_IsSubtype(looking.type, &PyTuple_Type)) {
-        PyErr_SetString(PyExc_TypeError, "what is found has to be a kind of tuple");
+    if (start < 0 || !PyType_IsSubtype(type, &PyTuple_Type)) {
+        PyErr_SetString(PyExc_TypeError, "what is found has to be a kind of tuple, and a path has no bytes before its first");
         return NULL;
     }
-    PyObject *found = PyList_New(0);
-    if (found != NULL && !look_at_all(&looking, found))
-        Py_CLEAR(found);
-    return found;
+    size_t count = (size_t)PyTuple_GET_SIZE(directories);
+    errand.listings = PyMem_Calloc(count ? count : 1, sizeof *errand.listings);
+    if (errand.listings == NULL)
+        return PyErr_NoMemory();
+    while (errand.count < count &&
+           parse_directory(PyTuple_GET_ITEM(directories, (Py_ssize_t)errand.count), start, &errand.listings[errand.count]))
+        errand.count++;
+    if (errand.count == count) {
+        Py_BEGIN_ALLOW_THREADS
+        run_on_threads(&errand);
+        Py_END_ALLOW_THREADS
+        lists = as_lists(type, directories, &errand);
+    }
+    clear(&errand);
+    return lists;
 }
 
 static PyMethodDef functions[] = {
-    {"look", look, METH_VARARGS, "look(directory, prefix, Found): all that is in a directory, no link followed."},
+    {"look", look, METH_VARARGS, "look(root, start, directories, Found): what is in each of the directories, no link followed."},
     {"load", load, METH_VARARGS, "load(size, blocks, files): a segment, and how many of its files were read as they should be."},
     {NULL, NULL, 0, NULL},
 };

@@ -34,10 +34,15 @@ def open_directory(name: str | bytes, dir_fd: int | None = None) -> int:
     return os.open(name, _DIRECTORY_FLAGS, dir_fd=dir_fd)
 
 
+def open_file(name: str | bytes, dir_fd: int | None = None) -> int:
+    """A handle on the file `name`, which is no link; the caller closes it."""
+    return os.open(name, _FILE_FLAGS, dir_fd=dir_fd)
+
+
 @contextmanager
 def opened(name: str | bytes, dir_fd: int | None = None) -> Iterator[int]:
-    """A handle on the file `name`, which is no link."""
-    handle = os.open(name, _FILE_FLAGS, dir_fd=dir_fd)
+    """The same, until the end of a block."""
+    handle = open_file(name, dir_fd)
     try:
         yield handle
     finally:
@@ -217,7 +222,7 @@ def read_into(view: memoryview, content: Found, offset: int) -> None:
     read is the one that the walk found inside.
     """
     try:
-        handle = os.open(content.path, _FILE_FLAGS)
+        handle = open_file(content.path)
         try:
             while (count := os.preadv(handle, (view,), offset)) < len(view):
                 if count == 0:

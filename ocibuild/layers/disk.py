@@ -7,16 +7,20 @@ the time of a build. Where it was not compiled (docs/performance.md says when), 
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from threading import Lock
 from types import ModuleType
 
-from ocibuild.layers.context import read_into
-from ocibuild.layers.found import Found, found_at
+from ocibuild.layers.context import open_directory, open_file, read_into
+from ocibuild.layers.found import IDENTITY, Found, found_at, packed
 
-_INTERFACE = 2
+_INTERFACE = 3
 # File by file, threads that read at the same time take the interpreter's lock from one another, which costs a fifth more time on
 # two cores and more on more. So they read in turn; who waits longer than `_PATIENCE` seconds has a slow disk, and that serves
 # several faster.
@@ -41,16 +45,43 @@ _compiled = _compiled_module()
 FilePart = tuple[int, Found, int, int]
 
 
-def look(directory: int, prefix: bytes) -> list[Found]:
-    """All that is in an open directory, in the order of the bytes of the names, `prefix` before each; no link is followed.
+def look(root: int, start: int, directories: tuple[Found, ...]) -> Iterator[list[Found]]:
+    """What is in each of `directories`, in the order of the bytes of the names; no link is followed. Extended attributes are not
+    among it.
 
-    OSError where something cannot be told.
+    They were found below the open directory `root`, whose own path is so long that without the first `start` bytes theirs are
+    relative to it. OSError where something cannot be told, or where another directory has taken the place of one.
     """
+    lists: list[list[Found]] = []
     if _compiled is not None:
-        found: list[Found] = _compiled.look(directory, prefix, Found)
-        return found
-    names = sorted(name.encode(*_ENCODING) for name in os.listdir(directory))
-    return [found_at(prefix + name, os.lstat(name, dir_fd=directory)) for name in names]
+        lists = _compiled.look(root, start, directories, Found)
+    yield from lists
+    for directory in directories[len(lists) :]:  # the next one is in trouble: that it is told of, or is over by now
+        yield _list(root, start, directory)
+
+
+def _list(root: int, start: int, directory: Found) -> list[Found]:
+    with opened_as_found(root, start, directory) as handle:
+        names = sorted(name.encode(*_ENCODING) for name in os.listdir(handle))
+        return [_found_in(directory.path, name, handle) for name in names]
+
+
+def _found_in(directory: bytes, name: bytes, handle: int) -> Found:
+    found = found_at(os.path.join(directory, name), os.lstat(name, dir_fd=handle))
+    return found._replace(link=os.readlink(name, dir_fd=handle)) if stat.S_ISLNK(found.mode) else found
+
+
+@contextmanager
+def opened_as_found(root: int, start: int, found: Found) -> Iterator[int]:
+    """A handle on a file or directory that was found below `root`, as in `look`. OSError unless it is the very same."""
+    path = found.path[start:] or b"."
+    handle = open_directory(path, root) if stat.S_ISDIR(found.mode) else open_file(path, root)
+    try:
+        if packed(os.fstat(handle))[IDENTITY] != found.facts[IDENTITY]:
+            raise OSError(errno.ESTALE, "something else has taken its place")
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def load(size: int, blocks: tuple[tuple[int, bytes], ...], files: tuple[FilePart, ...]) -> bytearray:

@@ -1,19 +1,20 @@
 """A tree on disk, walked once: every path with its lstat facts. No link is followed.
 
-All that is asked of a path is asked relative to the handle of its directory, and directories are opened relative to that of
-their parent: one that is swapped for a link in mid-walk is an error, and not a way out.
+It is walked level by level, since the directories of a level can be listed all at once, by several threads. All that is asked is
+asked below the handle of the tree, and of a directory only if it is the very one that was found: what was swapped for a link in
+mid-walk is an error, and not a way out.
 """
 
 from __future__ import annotations
 
-import os
 import stat
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
 from ocibuild.errors import SourceError
 from ocibuild.layers.attributes import read_xattrs
-from ocibuild.layers.context import Source, open_directory, opened
-from ocibuild.layers.disk import look
+from ocibuild.layers.context import Source
+from ocibuild.layers.disk import look, opened_as_found
 from ocibuild.layers.found import Found, found_at
 from ocibuild.layers.patterns import Selection, Standing
 from ocibuild.oci.tar_format import printable
@@ -21,15 +22,16 @@ from ocibuild.plan import Origin
 
 # Our own working directory would otherwise become part of every image that copies `.`, and grow with each build.
 _OWN_DIRECTORY = b".ocibuild"
-_DEPTH_LIMIT = 200  # two open handles a level, and two frames
+_DEPTH_LIMIT = 200
+_AT_ONCE = 512  # directories that are listed before what is in them is looked at
 _PATH = attrgetter("path")
 
 
 def look_at(source: Source, origin: Origin | None, *, keeps_xattrs: bool) -> Found:
     """A source that is no directory. SourceError if it cannot be read."""
+    found = found_at(source.path, source.facts)
     with source.opened() as handle:
-        looking = _Walk(source, Selection(), origin, keeps_xattrs=keeps_xattrs)
-        return looking.look(found_at(source.path, source.facts), handle, source.parts[-1])
+        return _with_xattrs(found, handle, len(source.path) - len(source.parts[-1]), origin) if keeps_xattrs else found
 
 
 def walk(source: Source, selection: Selection, origin: Origin | None, *, keeps_xattrs: bool) -> list[Found]:
@@ -38,92 +40,114 @@ def walk(source: Source, selection: Selection, origin: Origin | None, *, keeps_x
     With `include`, a directory comes along only if it is asked for itself or holds something that is. SourceError if a
     directory cannot be read.
     """
-    walking = _Walk(source, selection, origin, keeps_xattrs=keeps_xattrs)
     with source.opened() as handle:
-        walking.found.append(walking.look_at_directory(found_at(source.path, source.facts), handle))
-        walking.walk(handle, source.inside, selection.start)
-    walking.found.sort(key=_PATH)  # as trees are walked, `a/b` comes before `a-`
-    return walking.found
+        walking = _Walk(source, selection, origin, keeps_xattrs=keeps_xattrs)
+        top = _Directory(walking.complete(handle, found_at(source.path, source.facts)), selection.start)
+        walking.walk(handle, top)
+    found = [top.found]
+    top.add_content_to(found)
+    found.sort(key=_PATH)  # as directories are listed, `a/b` comes before `a-`
+    return found
+
+
+class _Directory:
+    """A directory of the tree, and what is taken of its content."""
+
+    def __init__(self, found: Found, standing: Standing) -> None:
+        self.found, self.standing = found, standing
+        self.content: list[Found | _Directory] = []
+
+    def add_content_to(self, taken: list[Found]) -> None:
+        """All that is taken of what is below it, in the order of the names; directories only if they are asked for themselves or
+        hold something that is taken."""
+        for each in self.content:
+            if isinstance(each, Found):
+                taken.append(each)
+                continue
+            before = len(taken)
+            taken.append(each.found)
+            each.add_content_to(taken)
+            if len(taken) == before + 1 and not each.standing.included:
+                del taken[before:]
 
 
 class _Walk:
     """A walk under way."""
 
     def __init__(self, source: Source, selection: Selection, origin: Origin | None, *, keeps_xattrs: bool) -> None:
-        self.found: list[Found] = []
         self._selection, self._origin = selection, origin
         self._start = len(source.inside)  # of paths relative to the tree
         self._own_directory = None if source.parts else source.inside + _OWN_DIRECTORY
         self._keeps_xattrs = keeps_xattrs
         self._takes_files_unseen = selection.takes_everything and not keeps_xattrs
 
-    def walk(self, handle: int, prefix: bytes, standing: Standing) -> None:
-        """All below one directory, whose paths begin with `prefix`."""
-        for found in self._listing(handle, prefix):
+    def walk(self, handle: int, top: _Directory) -> None:
+        """All below `top`, which is the open directory `handle`."""
+        level = [top]
+        while level:
+            self._check_depth(level[0].found)
+            for directory, listing in self._listings(handle, level):
+                directory.content = self._taken(handle, directory, listing)
+            level = [each for directory in level for each in directory.content if isinstance(each, _Directory)]
+
+    def _listings(self, handle: int, level: list[_Directory]) -> Iterator[tuple[_Directory, list[Found]]]:
+        for first in range(0, len(level), _AT_ONCE):
+            some = level[first : first + _AT_ONCE]
+            listings = look(handle, self._start, tuple(directory.found for directory in some))
+            for directory in some:
+                try:
+                    listing = next(listings)
+                except OSError as error:
+                    raise _unreadable(directory.found, error, self._origin) from error
+                yield directory, listing
+
+    def _taken(self, handle: int, directory: _Directory, listing: Iterable[Found]) -> list[Found | _Directory]:
+        taken: list[Found | _Directory] = []
+        for found in listing:
             if self._takes_files_unseen and stat.S_ISREG(found.mode):  # most paths of most trees
-                self.found.append(found)
+                taken.append(found)
                 continue
-            name, is_directory = found.path[len(prefix) :], stat.S_ISDIR(found.mode)
-            now = self._selection.standing(found.path[self._start :], standing, is_directory=is_directory)
+            is_directory = stat.S_ISDIR(found.mode)
+            path = found.path[self._start :]
+            standing = self._selection.standing(path, directory.standing, is_directory=is_directory)
             if is_directory:
-                if not now.excluded and found.path != self._own_directory:
-                    self._descend(handle, name, found, now)
-            elif now.is_taken:
-                self.found.append(self.look(found, handle, name))
+                if not standing.excluded and found.path != self._own_directory:
+                    taken.append(_Directory(self.complete(handle, found), standing))
+            elif standing.is_taken:
+                taken.append(self.complete(handle, found))
+        return taken
 
-    def _descend(self, handle: int, name: bytes, found: Found, standing: Standing) -> None:
-        before = len(self.found)
-        child = self._open(handle, name, found.path)
-        try:
-            self.found.append(self.look_at_directory(found, child))
-            self.walk(child, found.path + b"/", standing)
-        finally:
-            os.close(child)
-        if len(self.found) == before + 1 and not standing.included:
-            del self.found[before:]
+    def complete(self, handle: int, found: Found) -> Found:
+        """What was found, with its extended attributes if they are wanted."""
+        return _with_xattrs(found, handle, self._start, self._origin) if self._keeps_xattrs else found
 
-    def look(self, found: Found, handle: int, name: bytes) -> Found:
-        """All that is to be known of what was found as `name`, no directory, in the directory `handle`."""
-        kind = stat.S_IFMT(found.mode)
-        try:
-            if kind == stat.S_IFLNK:
-                return found._replace(link=os.readlink(name, dir_fd=handle))
-            if kind == stat.S_IFREG and self._keeps_xattrs:
-                with opened(name, handle) as file:
-                    return found._replace(xattrs=read_xattrs(file, printable(found.path)))
-        except OSError as error:
-            raise self._unreadable(found.path, error) from error
-        return found
-
-    def look_at_directory(self, found: Found, handle: int) -> Found:
-        """The same of the open directory `handle`."""
-        return found._replace(xattrs=read_xattrs(handle, printable(found.path))) if self._keeps_xattrs else found
-
-    def _listing(self, handle: int, prefix: bytes) -> list[Found]:
-        try:
-            return look(handle, prefix)
-        except OSError as error:
-            raise self._unreadable(prefix[:-1] or prefix, error) from error
-
-    def _open(self, handle: int, name: bytes, path: bytes) -> int:
-        if path.count(b"/", self._start) >= _DEPTH_LIMIT:
+    def _check_depth(self, found: Found) -> None:
+        if found.path.count(b"/", self._start) >= _DEPTH_LIMIT:
             raise SourceError(
-                f"{printable(path)} is more than {_DEPTH_LIMIT} directories deep",
-                where=self._where,
+                f"{printable(found.path)} is more than {_DEPTH_LIMIT} directories deep",
+                where=_where(self._origin),
                 hint="`exclude` it",
             )
-        try:
-            return open_directory(name, handle)
-        except OSError as error:
-            raise self._unreadable(path, error) from error
 
-    def _unreadable(self, path: bytes, error: OSError) -> SourceError:
-        return SourceError(
-            f"{printable(path)} cannot be read: {error.strerror}",
-            where=self._where,
-            hint="`exclude` it, or let this user read it; if it was removed or replaced in mid-build, build again",
-        )
 
-    @property
-    def _where(self) -> str | None:
-        return str(self._origin) if self._origin else None
+def _with_xattrs(found: Found, root: int, start: int, origin: Origin | None) -> Found:
+    """A file or directory with its extended attributes; nothing else can have those that are kept."""
+    if not (stat.S_ISREG(found.mode) or stat.S_ISDIR(found.mode)):
+        return found
+    try:
+        with opened_as_found(root, start, found) as handle:
+            return found._replace(xattrs=read_xattrs(handle, printable(found.path)))
+    except OSError as error:
+        raise _unreadable(found, error, origin) from error
+
+
+def _unreadable(found: Found, error: OSError, origin: Origin | None) -> SourceError:
+    return SourceError(
+        f"{printable(found.path)} cannot be read: {error.strerror}",
+        where=_where(origin),
+        hint="`exclude` it, or let this user read it; if it was removed or replaced in mid-build, build again",
+    )
+
+
+def _where(origin: Origin | None) -> str | None:
+    return str(origin) if origin else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -16,6 +17,7 @@ from ocibuild.errors import SourceError
 from ocibuild.layers import disk
 from ocibuild.layers.disk import FilePart, load, look
 from ocibuild.layers.found import Found, found_at, unpacked
+from tests.layers.building import write_tree
 
 either_way = pytest.mark.usefixtures("either_way")
 TIMES = [0, -1, -(10**18), 1_700_000_000_123_456_789, 2**33 * 10**9 + 7]
@@ -30,10 +32,13 @@ def compiled() -> ModuleType:
     return disk._compiled
 
 
-def listed(directory: Path) -> list[Found]:
+def listed(directory: Path, below: str = "") -> list[Found]:
+    """What `look` finds in the directory `below` another one."""
+    root = os.fsencode(directory)
+    path = os.path.join(root, os.fsencode(below)) if below else root
     handle = os.open(directory, os.O_RDONLY)
     try:
-        return look(handle, os.fsencode(directory) + b"/")
+        return next(look(handle, len(root) + 1, (found_at(path, os.lstat(path)),)))
     finally:
         os.close(handle)
 
@@ -55,7 +60,8 @@ def test_facts_are_those_of_lstat(tmp_path: Path) -> None:
     found = listed(tmp_path)
     paths = sorted(os.fsencode(tmp_path) + b"/" + os.fsencode(name) for name in os.listdir(tmp_path))
     assert len(paths) == 7 + len(TIMES)
-    assert found == [found_at(path, os.lstat(path)) for path in paths]
+    links = {os.fsencode(tmp_path / "link"): b"nowhere"}
+    assert found == [found_at(path, os.lstat(path))._replace(link=links.get(path, b"")) for path in paths]
     for each in found:
         facts, lstat = unpacked(each.facts), os.lstat(each.path)
         assert (
@@ -77,10 +83,8 @@ def test_a_listing_is_in_the_order_of_the_bytes_of_names(tmp_path: Path) -> None
     for name in names:
         os.mkdir(os.fsencode(tmp_path) + b"/" + name)
     (tmp_path / "a" / "inner").touch()
-    handle = os.open(tmp_path, os.O_RDONLY)
-    assert [each.path for each in look(handle, b"before ")] == [b"before " + name for name in sorted(names)]
-    assert [each.path for each in look(handle, b"")] == sorted(names)  # and once more, from the same handle
-    os.close(handle)
+    assert [os.path.basename(each.path) for each in listed(tmp_path)] == sorted(names)
+    assert [each.path for each in listed(tmp_path, "a")] == [os.fsencode(tmp_path) + b"/a/inner"]
 
 
 @either_way
@@ -92,22 +96,93 @@ def test_what_was_listed_can_be_compared_and_be_a_key(tmp_path: Path) -> None:
 
 
 @either_way
-@pytest.mark.parametrize("count", [0, 1, 255, 256, 257, 700])
-def test_any_number_of_names(tmp_path: Path, count: int) -> None:
-    for number in range(count):
-        (tmp_path / f"{number:03}").write_bytes(bytes(number))
-    assert [each.size for each in listed(tmp_path)] == list(range(count))
+def test_links_lead_where_they_lead_however_long(tmp_path: Path) -> None:
+    for number, target in enumerate(["x", "/" * 4095, "\udcff", "a/../b"]):
+        (tmp_path / f"{number}").symlink_to(target)
+    assert [each.link for each in listed(tmp_path)] == [b"x", b"/" * 4095, b"\xff", b"a/../b"]
 
 
 @either_way
-def test_a_directory_that_cannot_be_listed_is_told_by_its_error(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    handle = os.open(tmp_path / "file", os.O_RDONLY)
-    with pytest.raises(NotADirectoryError, match="Not a directory"):
-        look(handle, b"")
+@pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 500])
+def test_any_number_of_directories_and_names(tmp_path: Path, count: int) -> None:
+    """By one thread or by several: each in its place, and with its own content."""
+    for number in range(count):
+        for name in range(number % 7):
+            write_tree(tmp_path, {f"{number:03}/{name}": str(number)})
+        (tmp_path / f"{number:03}").mkdir(exist_ok=True)
+    top = listed(tmp_path)
+    assert [os.path.basename(each.path) for each in top] == [b"%03d" % number for number in range(count)]
+    handle = os.open(tmp_path, os.O_RDONLY)
+    found = list(look(handle, len(os.fsencode(tmp_path)) + 1, tuple(top)))
+    os.close(handle)
+    for number, (directory, content) in enumerate(zip(top, found, strict=True)):
+        assert [each.path for each in content] == [directory.path + b"/%d" % name for name in range(number % 7)]
+        assert all(each.size == len(str(number)) for each in content)
+
+
+def swap(path: Path) -> None:
+    path.rename(path.parent / "aside")
+    path.mkdir()
+
+
+def lead_away(path: Path) -> None:
+    path.rename(path.parent / "aside")
+    path.symlink_to("aside")
+
+
+@either_way
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (Path.rmdir, "No such file"),
+        (swap, "something else has taken its place"),
+        (lead_away, "Not a directory"),
+        (lambda path: (path.rmdir(), path.touch()), "Not a directory"),
+    ],
+    ids=["removed", "another", "link", "file"],
+)
+@pytest.mark.parametrize("bad", [0, 3, 99])
+def test_a_directory_that_is_not_the_one_that_was_found_is_told_by_its_error(
+    tmp_path: Path, bad: int, change: Callable[[Path], object], error: str
+) -> None:
+    """All that comes before it is told; nothing of what has come to stand there."""
+    tree = write_tree(tmp_path / "tree", {f"{number:03}/": "" for number in range(100)})
+    directories = listed(tree)
+    change(tree / f"{bad:03}")
+    handle = os.open(tree, os.O_RDONLY)
+    listings = look(handle, len(os.fsencode(tree)) + 1, tuple(directories))
+    assert [next(listings) for _ in range(bad)] == [[]] * bad
+    with pytest.raises(OSError, match=error):
+        next(listings)
+    os.close(handle)
+
+
+@either_way
+def test_a_directory_on_the_way_that_was_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"tree/way/deep/inside": "", "outside/deep/SECRET": ""})
+    deep = listed(tmp_path / "tree", "way")
+    (tmp_path / "tree/way").rename(tmp_path / "tree/aside")
+    (tmp_path / "tree/way").symlink_to("../outside")
+    handle = os.open(tmp_path / "tree", os.O_RDONLY)
+    with pytest.raises(OSError, match="something else has taken its place"):
+        next(look(handle, len(os.fsencode(tmp_path / "tree")) + 1, tuple(deep)))
+    os.close(handle)
+
+
+@either_way
+def test_the_root_of_all_is_no_exception(tmp_path: Path) -> None:
+    handle = os.open("/", os.O_RDONLY)
+    names = [each.path for each in next(look(handle, 1, (found_at(b"/", os.lstat("/")),)))]
+    os.close(handle)
+    assert names == sorted(b"/" + os.fsencode(name) for name in os.listdir("/"))
+
+
+@either_way
+def test_a_handle_that_is_none_is_told_by_its_error(tmp_path: Path) -> None:
+    handle = os.open(tmp_path, os.O_RDONLY)
     os.close(handle)
     with pytest.raises(OSError, match="Bad file descriptor"):
-        look(handle, b"")
+        next(look(handle, 1, (found_at(os.fsencode(tmp_path), os.lstat(tmp_path)),)))
 
 
 def part(path: Path, position: int, offset: int, length: int) -> FilePart:
@@ -167,8 +242,8 @@ def test_the_file_that_changed_is_named(tmp_path: Path, bad: int) -> None:
 
 def test_a_module_that_was_compiled_from_another_source_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, used in [
-        (SimpleNamespace(INTERFACE=2), True),
-        (SimpleNamespace(INTERFACE=1), False),
+        (SimpleNamespace(INTERFACE=3), True),
+        (SimpleNamespace(INTERFACE=2), False),
         (SimpleNamespace(), False),
     ]:
         monkeypatch.setattr(disk, "import_module", lambda name, module=module: module)
@@ -231,7 +306,15 @@ def test_arguments_of_another_kind_are_refused(tmp_path: Path, compiled: ModuleT
             compiled.load(*arguments)
     with pytest.raises(ValueError, match="below zero"):
         compiled.load(-1, (), ())
-    looks: list[tuple[object, ...]] = [("x", b"", Found), (0, "x", Found), (0, b"", ()), (0, b"", dict), (0, b"")]
+    directory = content[:2]
+    looks: list[tuple[object, ...]] = [
+        ("x", 0, (), Found), (0, "x", (), Found), (0, 0, [], Found), (0, 0, (), ()), (0, 0, (), dict), (0, 0, ()),
+        (0, 0, (7,), Found), (0, 0, (directory[:1],), Found), (0, 0, (directory, list(directory)), Found),
+        (0, 0, (("a", content.facts),), Found), (0, -1, (directory,), Found),
+    ]  # fmt: skip
     for asked in looks:
         with pytest.raises(TypeError):
             compiled.look(*asked)
+    for path, facts in [(b"a\0b", content.facts), (b"a", content.facts[1:])]:
+        with pytest.raises(ValueError, match="NUL"):
+            compiled.look(0, 0, ((path, facts),), Found)

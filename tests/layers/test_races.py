@@ -157,14 +157,15 @@ def test_a_file_that_only_moved_with_its_directory_is_gone(context: Path) -> Non
 
 
 class Meddling(Selection):
-    """A selection during whose decision on the directory `d/sub` the disk changes: it was listed, and is not open yet."""
+    """A selection during whose decision on a directory the disk changes: it was listed, and is not open yet."""
 
-    def __init__(self, change: Callable[[], None]) -> None:
+    def __init__(self, change: Callable[[], None], at: bytes = b"sub") -> None:
         super().__init__()
         object.__setattr__(self, "change", change)
+        object.__setattr__(self, "at", at)
 
     def standing(self, path: bytes, parent: Standing, *, is_directory: bool) -> Standing:
-        if path == b"sub":
+        if path == self.at:  # type: ignore[attr-defined]
             self.change()  # type: ignore[attr-defined]
         return super().standing(path, parent, is_directory=is_directory)
 
@@ -188,6 +189,20 @@ def test_a_directory_swapped_in_mid_walk_never_leads_out(context: Path, swapped:
         found = walk(source, Meddling(swap), None, keeps_xattrs=keeps_xattrs)
         inodes = {path.stat().st_ino for path in (context / "aside").rglob("*")}
         assert {unpacked(each.facts).inode for each in found[1:]} == inodes
+
+
+@pytest.mark.parametrize(("at", "keeps_xattrs"), [(b"sub/deep", False), (b"sub/deep", True), (b"sub/file", True)])
+def test_a_directory_on_the_way_that_is_swapped_never_leads_out(context: Path, at: bytes, keeps_xattrs: bool) -> None:
+    """What is below `d/sub` was found there, and would now be found outside under the same names."""
+    write_tree(context, {"d/sub/deep/inside": "inside", "d/sub/file": "inside"})
+    outside = write_tree(context.parent / "outside", {"deep/inside": "SECRET", "file": "SECRET"})
+
+    def swap() -> None:
+        (context / "d/sub").rename(context / "aside")
+        (context / "d/sub").symlink_to(outside)
+
+    with pytest.raises(SourceError, match="d/sub/.* cannot be read: something else has taken its place"):
+        walk(find(context, "d", None), Meddling(swap, at), None, keeps_xattrs=keeps_xattrs)
 
 
 def test_a_directory_that_is_removed_in_mid_walk(context: Path) -> None:
