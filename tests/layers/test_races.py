@@ -201,7 +201,7 @@ def test_a_directory_on_the_way_that_is_swapped_never_leads_out(context: Path, a
         (context / "d/sub").rename(context / "aside")
         (context / "d/sub").symlink_to(outside)
 
-    with pytest.raises(SourceError, match="d/sub/.* cannot be read: something else has taken its place"):
+    with pytest.raises(SourceError, match=r"d/sub/.* cannot be read: something else has taken its place"):
         walk(find(context, "d", None), Meddling(swap, at), None, keeps_xattrs=keeps_xattrs)
 
 
