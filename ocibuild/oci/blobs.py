@@ -100,7 +100,7 @@ class BlobWriter(Protocol):
         ...
 
     def commit(self, digest: Digest) -> None:
-        """Publish what was written under `digest`, which the caller has computed over exactly these bytes."""
+        """Publish what was written under `digest`, which the caller knows to be that of exactly these bytes."""
         ...
 
 
